@@ -1,0 +1,1 @@
+"""The command line: ``s3e-gnn COMMAND``, one file per command."""

@@ -1,0 +1,361 @@
+"""One frozen configuration tree: the defaults, their ranges, and what each value means.
+
+The node declares its ROS parameters from it, the CLI reads the same ROS-style YAML, and
+``config/default.yaml`` is generated from it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from s3e_gnn_ros.errors import ConfigError
+
+
+def _value(
+    default: Any,
+    description: str,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """Declare one leaf of the tree with what a ROS parameter descriptor needs."""
+    metadata = {
+        'description': description,
+        'minimum': minimum,
+        'maximum': maximum,
+        'choices': choices,
+    }
+    if isinstance(default, list):
+        raise TypeError('use a tuple: the tree is frozen')
+    return field(default=default, metadata=metadata)
+
+
+class _Section:
+    """A node of the tree: checks the type and range of its own leaves."""
+
+    def __post_init__(self) -> None:
+        """Refuse a value of the wrong type or outside its range."""
+        for item in dataclasses.fields(self):  # type: ignore[arg-type]
+            if item.metadata:
+                _check_leaf(item, getattr(self, item.name))
+
+
+@dataclass(frozen=True)
+class KeyframeConfig(_Section):
+    """When a frame becomes a keyframe: after any of the two motions."""
+
+    min_translation_m: float = _value(
+        0.25, 'distance from the last keyframe [m]', minimum=0.0, maximum=100.0
+    )
+    min_rotation_deg: float = _value(
+        15.0, 'rotation from the last keyframe [deg]', minimum=0.0, maximum=180.0
+    )
+
+
+@dataclass(frozen=True)
+class FeatureConfig(_Section):
+    """ORB features, and the depth that lifts them to landmarks."""
+
+    num_features: int = _value(1000, 'ORB features per keyframe', minimum=8, maximum=20000)
+    num_levels: int = _value(8, 'levels of the ORB pyramid', minimum=1, maximum=16)
+    scale_factor: float = _value(1.2, 'scale between levels', minimum=1.01, maximum=2.0)
+    fast_threshold: int = _value(12, 'FAST threshold [grey levels]', minimum=1, maximum=255)
+    min_depth_m: float = _value(0.3, 'depth below this is ignored [m]', minimum=0.0)
+    max_depth_m: float = _value(6.0, 'depth above this is ignored [m]', minimum=0.1)
+
+
+@dataclass(frozen=True)
+class RetrievalConfig(_Section):
+    """Which older keyframes a query is compared with."""
+
+    method: str = _value('bow', 'retrieval method', choices=('bow',))
+    vocabulary: str = _value('', 'vocabulary file; empty: the one inside the package')
+    max_candidates: int = _value(5, 'candidates verified per query', minimum=1, maximum=100)
+    min_similarity: float = _value(
+        0.01, 'candidates below this are not verified', minimum=0.0, maximum=1.0
+    )
+    min_nss_factor: float = _value(
+        0.05,
+        'similarity of the query to its predecessor below which scores mean nothing',
+        minimum=0.0,
+        maximum=1.0,
+    )
+    min_keyframe_gap: int = _value(
+        10, 'the last keyframes of the same session that cannot match', minimum=1
+    )
+    min_time_gap_s: float = _value(
+        5.0, 'younger keyframes of the same session cannot match [s]', minimum=0.0
+    )
+    consistency_window: int = _value(
+        0,
+        'keyframes around a candidate of which one must have been a candidate of the previous '
+        'query; 0 switches the check off',
+        minimum=0,
+    )
+
+
+@dataclass(frozen=True)
+class VerificationConfig(_Section):
+    """When two keyframes are believed to see the same place."""
+
+    match_ratio: float = _value(
+        0.85, 'best over second-best descriptor distance', minimum=0.1, maximum=1.0
+    )
+    max_hamming: int = _value(64, 'descriptor distance of a match [bits]', minimum=1, maximum=256)
+    max_reprojection_error_px: float = _value(
+        4.0, 'PnP inlier threshold [px]', minimum=0.1, maximum=100.0
+    )
+    ransac_iterations: int = _value(500, 'PnP-RANSAC iterations', minimum=10, maximum=100000)
+    min_matches: int = _value(20, 'descriptor matches', minimum=4)
+    min_inliers: int = _value(20, 'PnP inliers in each direction', minimum=4)
+    min_inlier_ratio: float = _value(
+        0.25, 'inliers over matches tried', minimum=0.0, maximum=1.0
+    )
+    min_inlier_area: float = _value(
+        0.02, 'share of the image that the inliers span', minimum=0.0, maximum=1.0
+    )
+    max_disagreement_m: float = _value(
+        0.25, 'forward against backward translation [m]', minimum=0.0
+    )
+    max_disagreement_deg: float = _value(
+        8.0, 'forward against backward rotation [deg]', minimum=0.0
+    )
+    refine_with_depth: bool = _value(True, 'refine by aligning the two depth images')
+    min_depth_agreement: float = _value(
+        0.6, 'share of overlapping depth that must agree', minimum=0.0, maximum=1.0
+    )
+    max_sigma_m: float = _value(0.2, 'largest standard deviation of the translation [m]', minimum=0)
+    max_sigma_deg: float = _value(8.0, 'largest standard deviation of the rotation [deg]', minimum=0)
+    covariance_inflation: float = _value(
+        4.0, 'factor on the covariance of the inliers, which are not independent', minimum=1.0
+    )
+
+
+@dataclass(frozen=True)
+class PoseGraphConfig(_Section):
+    """Noise of odometry, and how GTSAM solves."""
+
+    odometry_sigma_m_per_m: float = _value(
+        0.02, 'odometry translation noise per metre travelled [m/m]', minimum=1e-6
+    )
+    odometry_sigma_deg_per_m: float = _value(
+        0.5, 'odometry rotation noise per metre travelled [deg/m]', minimum=1e-6
+    )
+    odometry_sigma_deg_per_deg: float = _value(
+        0.02, 'odometry rotation noise per degree turned [deg/deg]', minimum=1e-6
+    )
+    odometry_min_sigma_m: float = _value(0.005, 'least odometry noise [m]', minimum=1e-6)
+    odometry_min_sigma_deg: float = _value(0.1, 'least odometry noise [deg]', minimum=1e-6)
+    robust_kernel: str = _value(
+        'huber', 'kernel on loop closures', choices=('none', 'huber', 'cauchy', 'dcs', 'geman_mcclure')
+    )
+    robust_threshold: float = _value(
+        1.345, 'where the kernel starts to flatten [sigmas]', minimum=0.01
+    )
+    relinearize_threshold: float = _value(
+        0.01, 'iSAM2 relinearises a variable that moved by more [rad, m]', minimum=0.0
+    )
+    extra_iterations: int = _value(
+        5, 'additional iSAM2 iterations after a loop closure', minimum=0, maximum=100
+    )
+
+
+@dataclass(frozen=True)
+class NodeConfig(_Section):
+    """Queues, frames and synchronisation of the ROS nodes."""
+
+    queue_size: int = _value(100, 'keyframes waiting for the worker', minimum=1, maximum=100000)
+    sync_queue_size: int = _value(
+        60, 'messages per topic waiting for their partners', minimum=2, maximum=100000
+    )
+    sync_slop_s: float = _value(
+        0.02, 'stamps of one frame may differ by this [s]', minimum=0.0, maximum=1.0
+    )
+    max_odometry_gap_s: float = _value(
+        0.5, 'odometry is not interpolated over a larger gap [s]', minimum=0.0
+    )
+    use_depth: bool = _value(True, 'subscribe to aligned depth')
+    image_transport: str = _value(
+        'raw', 'type of the image topics', choices=('raw', 'compressed')
+    )
+    reliable_inputs: bool = _value(
+        False, 'ask for reliable delivery of images (sensor QoS otherwise)'
+    )
+    keyframe_source: str = _value(
+        'odometry',
+        "'odometry': keyframes are chosen by motion; 'host': each message on keyframe_pose is one",
+        choices=('odometry', 'host'),
+    )
+    body_frame_pose: bool = _value(
+        False, 'the pose topics carry the body; T_body_camera or the extrinsic topic applies'
+    )
+    T_body_camera: tuple[float, ...] = _value(
+        (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0), 'camera in the body: x y z [m] qx qy qz qw'
+    )
+    map_frame: str = _value('map', 'frame of the corrected poses')
+    odom_frame: str = _value('', 'frame of the odometry; empty: as the messages say')
+    publish_images: bool = _value(True, 'put image and depth into the published keyframes')
+
+
+@dataclass(frozen=True)
+class Config(_Section):
+    """Everything that can be set."""
+
+    keyframes: KeyframeConfig = field(default_factory=KeyframeConfig)
+    features: FeatureConfig = field(default_factory=FeatureConfig)
+    retrieval: RetrievalConfig = field(default_factory=RetrievalConfig)
+    verification: VerificationConfig = field(default_factory=VerificationConfig)
+    pose_graph: PoseGraphConfig = field(default_factory=PoseGraphConfig)
+    node: NodeConfig = field(default_factory=NodeConfig)
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One value of the tree, as a ROS parameter sees it."""
+
+    name: str
+    default: Any
+    description: str
+    minimum: float | None
+    maximum: float | None
+    choices: tuple[str, ...]
+
+
+def leaves(config: Config | None = None) -> Iterator[Leaf]:
+    """Walk the tree: yields every value under its dotted ROS parameter name."""
+    config = Config() if config is None else config
+    for section in dataclasses.fields(config):
+        node = getattr(config, section.name)
+        for item in dataclasses.fields(node):
+            meta = item.metadata
+            yield Leaf(
+                f'{section.name}.{item.name}',
+                getattr(node, item.name),
+                meta['description'],
+                meta['minimum'],
+                meta['maximum'],
+                meta['choices'],
+            )
+
+
+def config_from_dict(values: Mapping[str, Any], base: Config | None = None) -> Config:
+    """Overlay nested values on a configuration.
+
+    Args:
+        values: ``{section: {name: value}}``.
+        base: what is kept where ``values`` is silent; the defaults when None.
+
+    Raises:
+        ConfigError: an unknown section or name, a wrong type or a value out of range.
+    """
+    config = Config() if base is None else base
+    sections = {item.name for item in dataclasses.fields(config)}
+    changed = {}
+    for name, content in values.items():
+        if name not in sections:
+            raise ConfigError(f"unknown section '{name}'; known: {', '.join(sorted(sections))}")
+        if not isinstance(content, Mapping):
+            raise ConfigError(f"section '{name}' holds {content!r} instead of names and values")
+        changed[name] = _replace_section(name, getattr(config, name), content)
+    return dataclasses.replace(config, **changed)
+
+
+def config_from_dotted(values: Mapping[str, Any], base: Config | None = None) -> Config:
+    """Overlay ``{'section.name': value}`` on a configuration; see :func:`config_from_dict`."""
+    nested: dict[str, dict[str, Any]] = {}
+    for dotted, value in values.items():
+        section, _, name = dotted.partition('.')
+        nested.setdefault(section, {})[name] = value
+    return config_from_dict(nested, base)
+
+
+def load_config(path: Path, base: Config | None = None) -> Config:
+    """Read a ROS-style YAML parameter file (``/**: ros__parameters: ...``).
+
+    Raises:
+        ConfigError: no such file, no YAML, no such layout, or a wrong value.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except OSError as err:
+        raise ConfigError(f"cannot read configuration '{path}': {err.strerror}") from err
+    except (yaml.YAMLError, UnicodeDecodeError) as err:
+        raise ConfigError(f"'{path}' is no YAML file: {str(err).splitlines()[0]}") from err
+    try:
+        (node,) = content.values()
+        values = node['ros__parameters'] or {}
+    except (AttributeError, ValueError, KeyError, TypeError) as err:
+        raise ConfigError(f"'{path}' lacks the layout '/**: ros__parameters: ...'") from err
+    # use_sim_time belongs to every ROS node, not to this tree.
+    values = {name: value for name, value in values.items() if name != 'use_sim_time'}
+    try:
+        return config_from_dict(values, base)
+    except ConfigError as err:
+        raise ConfigError(f"'{path}': {err}") from err
+
+
+def dump_config(config: Config) -> str:
+    """Write the tree as commented ROS-style YAML that :func:`load_config` reads back."""
+    lines = ['/**:', '  ros__parameters:']
+    section = ''
+    for leaf in leaves(config):
+        head, _, name = leaf.name.partition('.')
+        if head != section:
+            section = head
+            lines.append(f'    {section}:')
+        value = list(leaf.default) if isinstance(leaf.default, tuple) else leaf.default
+        text = yaml.safe_dump(value, default_flow_style=True).replace('\n...', '').strip()
+        note = f' ({" | ".join(leaf.choices)})' if leaf.choices else ''
+        lines += [f'      # {leaf.description}{note}', f'      {name}: {text}']
+    return '\n'.join(lines) + '\n'
+
+
+def _replace_section(section: str, node: Any, content: Mapping[str, Any]) -> Any:
+    known = {item.name: item for item in dataclasses.fields(node)}
+    values = {}
+    for name, value in content.items():
+        if name not in known:
+            raise ConfigError(f"unknown name '{section}.{name}'; known: {', '.join(sorted(known))}")
+        values[name] = _coerce(getattr(node, name), value)
+    try:
+        return dataclasses.replace(node, **values)
+    except ConfigError as err:
+        raise ConfigError(f'{section}.{err}') from err
+
+
+def _coerce(default: Any, value: Any) -> Any:
+    """YAML and ROS write a whole float as an int, and a tuple as a list."""
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(default, tuple) and not isinstance(value, (str, bytes)):
+        try:
+            return tuple(float(item) for item in value)
+        except (TypeError, ValueError):
+            return value
+    return value
+
+
+def _check_leaf(item: dataclasses.Field[Any], value: Any) -> None:
+    expected = type(item.default)
+    if type(value) is not expected:
+        raise ConfigError(f'{item.name} is {value!r} instead of a value of type {expected.__name__}')
+    meta = item.metadata
+    if meta['choices'] and value not in meta['choices']:
+        raise ConfigError(f"{item.name} is '{value}' instead of one of {', '.join(meta['choices'])}")
+    if expected is tuple and len(value) != len(item.default):
+        raise ConfigError(f'{item.name} has {len(value)} values instead of {len(item.default)}')
+    numbers = value if expected is tuple else (value,)
+    for number in numbers:
+        if isinstance(number, float) and number != number:
+            raise ConfigError(f'{item.name} is NaN')
+        if meta['minimum'] is not None and number < meta['minimum']:
+            raise ConfigError(f'{item.name} is {number} instead of at least {meta["minimum"]}')
+        if meta['maximum'] is not None and number > meta['maximum']:
+            raise ConfigError(f'{item.name} is {number} instead of at most {meta["maximum"]}')

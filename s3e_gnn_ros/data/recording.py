@@ -1,0 +1,32 @@
+"""What every recording offers, whatever its files look like."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Protocol
+
+from s3e_gnn_ros.geometry.trajectory import Trajectory
+from s3e_gnn_ros.types import Frame
+
+
+class Recording(Protocol):
+    """A sequence of frames in order of their stamps, readable any number of times.
+
+    Attributes:
+        name: short name, for titles.
+        num_frames: how many frames there are (an upper bound when some prove unreadable).
+        odometry: the recording's own T_odom_camera of the optical frame, or None.
+        ground_truth: the true T_world_camera of the optical frame, or None.
+        drops: why frames or messages were left out, counted; filled while reading.
+    """
+
+    name: str
+    num_frames: int
+    odometry: Trajectory | None
+    ground_truth: Trajectory | None
+    drops: Counter[str]
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield the frames; ``T_odom_camera`` and ``T_world_camera`` are filled where known."""
+        ...

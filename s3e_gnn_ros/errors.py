@@ -1,0 +1,21 @@
+"""Errors a user can cause. The CLI prints them as one line; a node counts and logs them."""
+
+
+class S3EError(Exception):
+    """Base of all known errors: the message is one sentence that names the offending value."""
+
+
+class ConfigError(S3EError):
+    """A configuration file, parameter or option is wrong."""
+
+
+class RecordingError(S3EError):
+    """A recording cannot be read, or lacks what was asked of it."""
+
+
+class InputError(S3EError):
+    """One frame, message or file holds values that cannot be used (NaN pose, wrong size)."""
+
+
+class DependencyError(S3EError):
+    """An optional dependency is not installed; the message says how to get it."""

@@ -1,0 +1,100 @@
+"""The pinhole camera with the distortion models ROS's CameraInfo knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from s3e_gnn_ros.errors import InputError
+
+DISTORTION_MODELS = ('plumb_bob', 'rational_polynomial', 'equidistant')
+
+
+@dataclass(frozen=True, slots=True)
+class PinholeCamera:
+    """Intrinsics in pixels of the image they belong to.
+
+    Attributes:
+        width: image width [px].
+        height: image height [px].
+        fx: focal length in x [px].
+        fy: focal length in y [px].
+        cx: principal point x [px].
+        cy: principal point y [px].
+        distortion: coefficients in ROS's CameraInfo order; empty when the image is rectified.
+        distortion_model: one of ``DISTORTION_MODELS``.
+
+    Raises:
+        InputError: a size or focal length is not positive, or a value is not finite.
+    """
+
+    width: int
+    height: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    distortion: tuple[float, ...] = ()
+    distortion_model: str = 'plumb_bob'
+
+    def __post_init__(self) -> None:
+        """Refuse a camera nothing can be computed with."""
+        if self.width <= 0 or self.height <= 0:
+            raise InputError(f'camera has image size {self.width}x{self.height}')
+        values = (self.fx, self.fy, self.cx, self.cy, *self.distortion)
+        if not np.isfinite(values).all():
+            raise InputError(f'camera has values that are not finite: {values}')
+        if self.fx <= 0 or self.fy <= 0:
+            raise InputError(f'camera has focal length fx={self.fx}, fy={self.fy}')
+        if self.distortion_model not in DISTORTION_MODELS:
+            raise InputError(
+                f"camera has distortion model '{self.distortion_model}', "
+                f'known are {", ".join(DISTORTION_MODELS)}'
+            )
+
+    @property
+    def matrix(self) -> NDArray[np.float64]:
+        """The (3, 3) intrinsic matrix K."""
+        return np.array([[self.fx, 0.0, self.cx], [0.0, self.fy, self.cy], [0.0, 0.0, 1.0]])
+
+    @property
+    def is_distorted(self) -> bool:
+        """Whether any distortion coefficient differs from zero."""
+        return any(self.distortion)
+
+    def normalise(self, points_px: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Map pixels (N, 2) to undistorted coordinates (N, 2) on the plane z = 1."""
+        pixels = np.ascontiguousarray(points_px, dtype=np.float64).reshape(-1, 1, 2)
+        if len(pixels) == 0:
+            return np.zeros((0, 2))
+        if not self.is_distorted:
+            return np.asarray(
+                (pixels[:, 0] - (self.cx, self.cy)) / (self.fx, self.fy), dtype=np.float64
+            )
+        coefficients = np.array(self.distortion)
+        if self.distortion_model == 'equidistant':
+            out = cv2.fisheye.undistortPoints(pixels, self.matrix, coefficients[:4])
+        else:
+            out = cv2.undistortPoints(pixels, self.matrix, coefficients)
+        return np.asarray(out[:, 0], dtype=np.float64)
+
+    def project(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Project camera points (N, 3) [m] to undistorted pixels (N, 2); NaN where z <= 0."""
+        z = np.where(points[:, 2] > 0, points[:, 2], np.nan)[:, None]
+        return np.asarray(points[:, :2] / z * (self.fx, self.fy) + (self.cx, self.cy))
+
+    def scaled(self, factor: float) -> PinholeCamera:
+        """Return the intrinsics of the image resized by ``factor`` (pixel centres at integers)."""
+        return PinholeCamera(
+            width=max(1, round(self.width * factor)),
+            height=max(1, round(self.height * factor)),
+            fx=self.fx * factor,
+            fy=self.fy * factor,
+            cx=(self.cx + 0.5) * factor - 0.5,
+            cy=(self.cy + 0.5) * factor - 0.5,
+            distortion=self.distortion,
+            distortion_model=self.distortion_model,
+        )

@@ -1,0 +1,1 @@
+"""From keyframes to verified loop closures."""

@@ -1,0 +1,1 @@
+"""The GTSAM back end: the only importer of gtsam."""

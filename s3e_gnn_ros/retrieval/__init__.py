@@ -1,0 +1,1 @@
+"""Retrieval of candidates: one interface, several methods."""
