@@ -49,13 +49,16 @@ class _Section:
 
 @dataclass(frozen=True)
 class KeyframeConfig(_Section):
-    """When a frame becomes a keyframe: after any of the two motions."""
+    """When a frame becomes a keyframe: after either motion, but not too often."""
 
     min_translation_m: float = _value(
-        0.25, 'distance from the last keyframe [m]', minimum=0.0, maximum=100.0
+        0.1, 'distance from the last keyframe [m]', minimum=0.0, maximum=100.0
     )
     min_rotation_deg: float = _value(
-        15.0, 'rotation from the last keyframe [deg]', minimum=0.0, maximum=180.0
+        10.0, 'rotation from the last keyframe [deg]', minimum=0.0, maximum=180.0
+    )
+    min_interval_s: float = _value(
+        0.2, 'time between keyframes, however fast the camera moves [s]', minimum=0.0, maximum=3600.0
     )
 
 
@@ -77,21 +80,23 @@ class RetrievalConfig(_Section):
 
     method: str = _value('bow', 'retrieval method', choices=('bow',))
     vocabulary: str = _value('', 'vocabulary file; empty: the one inside the package')
-    max_candidates: int = _value(5, 'candidates verified per query', minimum=1, maximum=100)
+    max_candidates: int = _value(
+        5, 'candidates verified per query; each that holds is a closure', minimum=1, maximum=100
+    )
     min_similarity: float = _value(
         0.01, 'candidates below this are not verified', minimum=0.0, maximum=1.0
     )
     min_nss_factor: float = _value(
-        0.05,
+        0.005,
         'similarity of the query to its predecessor below which scores mean nothing',
         minimum=0.0,
         maximum=1.0,
     )
     min_keyframe_gap: int = _value(
-        10, 'the last keyframes of the same session that cannot match', minimum=1
+        8, 'the last keyframes of the same session that cannot match', minimum=1
     )
     min_time_gap_s: float = _value(
-        5.0, 'younger keyframes of the same session cannot match [s]', minimum=0.0
+        2.0, 'younger keyframes of the same session cannot match [s]', minimum=0.0
     )
     consistency_window: int = _value(
         0,
@@ -115,9 +120,7 @@ class VerificationConfig(_Section):
     ransac_iterations: int = _value(500, 'PnP-RANSAC iterations', minimum=10, maximum=100000)
     min_matches: int = _value(20, 'descriptor matches', minimum=4)
     min_inliers: int = _value(20, 'PnP inliers in each direction', minimum=4)
-    min_inlier_ratio: float = _value(
-        0.25, 'inliers over matches tried', minimum=0.0, maximum=1.0
-    )
+    min_inlier_ratio: float = _value(0.25, 'inliers over matches tried', minimum=0.0, maximum=1.0)
     min_inlier_area: float = _value(
         0.02, 'share of the image that the inliers span', minimum=0.0, maximum=1.0
     )
@@ -128,11 +131,41 @@ class VerificationConfig(_Section):
         8.0, 'forward against backward rotation [deg]', minimum=0.0
     )
     refine_with_depth: bool = _value(True, 'refine by aligning the two depth images')
-    min_depth_agreement: float = _value(
-        0.6, 'share of overlapping depth that must agree', minimum=0.0, maximum=1.0
+    max_alignment_m: float = _value(
+        0.1, 'points of two depth images further apart do not correspond [m]', minimum=0.001
     )
-    max_sigma_m: float = _value(0.2, 'largest standard deviation of the translation [m]', minimum=0)
-    max_sigma_deg: float = _value(8.0, 'largest standard deviation of the rotation [deg]', minimum=0)
+    min_pnp_sigma_m: float = _value(
+        0.02,
+        'trust in PnP beside aligned depth: error of the colour-to-depth calibration [m]',
+        minimum=0.0,
+    )
+    min_pnp_sigma_deg: float = _value(
+        1.0,
+        'trust in PnP beside aligned depth: error of the colour-to-depth calibration [deg]',
+        minimum=0.0,
+    )
+    min_depth_overlap: float = _value(
+        0.05, 'share of the depth of each image that the other must see', minimum=0.0, maximum=1.0
+    )
+    min_depth_agreement: float = _value(
+        0.7, 'share of overlapping depth that must agree', minimum=0.0, maximum=1.0
+    )
+    max_sigma_m: float = _value(
+        0.2, 'largest standard deviation of the translation [m]', minimum=0
+    )
+    max_sigma_deg: float = _value(
+        8.0, 'largest standard deviation of the rotation [deg]', minimum=0
+    )
+    min_sigma_m: float = _value(
+        0.01,
+        'added to the covariance: errors of calibration that all inliers share [m]',
+        minimum=0.0,
+    )
+    min_sigma_deg: float = _value(
+        0.3,
+        'added to the covariance: errors of calibration that all inliers share [deg]',
+        minimum=0.0,
+    )
     covariance_inflation: float = _value(
         4.0, 'factor on the covariance of the inliers, which are not independent', minimum=1.0
     )
@@ -151,10 +184,12 @@ class PoseGraphConfig(_Section):
     odometry_sigma_deg_per_deg: float = _value(
         0.02, 'odometry rotation noise per degree turned [deg/deg]', minimum=1e-6
     )
-    odometry_min_sigma_m: float = _value(0.005, 'least odometry noise [m]', minimum=1e-6)
-    odometry_min_sigma_deg: float = _value(0.1, 'least odometry noise [deg]', minimum=1e-6)
+    odometry_min_sigma_m: float = _value(0.015, 'least odometry noise [m]', minimum=1e-6)
+    odometry_min_sigma_deg: float = _value(0.7, 'least odometry noise [deg]', minimum=1e-6)
     robust_kernel: str = _value(
-        'huber', 'kernel on loop closures', choices=('none', 'huber', 'cauchy', 'dcs', 'geman_mcclure')
+        'huber',
+        'kernel on loop closures',
+        choices=('none', 'huber', 'cauchy', 'dcs', 'geman_mcclure'),
     )
     robust_threshold: float = _value(
         1.345, 'where the kernel starts to flatten [sigmas]', minimum=0.01
@@ -182,9 +217,7 @@ class NodeConfig(_Section):
         0.5, 'odometry is not interpolated over a larger gap [s]', minimum=0.0
     )
     use_depth: bool = _value(True, 'subscribe to aligned depth')
-    image_transport: str = _value(
-        'raw', 'type of the image topics', choices=('raw', 'compressed')
-    )
+    image_transport: str = _value('raw', 'type of the image topics', choices=('raw', 'compressed'))
     reliable_inputs: bool = _value(
         False, 'ask for reliable delivery of images (sensor QoS otherwise)'
     )
@@ -290,11 +323,10 @@ def load_config(path: Path, base: Config | None = None) -> Config:
         raise ConfigError(f"'{path}' is no YAML file: {str(err).splitlines()[0]}") from err
     try:
         (node,) = content.values()
-        values = node['ros__parameters'] or {}
+        # use_sim_time belongs to every ROS node, not to this tree.
+        values = {k: v for k, v in (node['ros__parameters'] or {}).items() if k != 'use_sim_time'}
     except (AttributeError, ValueError, KeyError, TypeError) as err:
         raise ConfigError(f"'{path}' lacks the layout '/**: ros__parameters: ...'") from err
-    # use_sim_time belongs to every ROS node, not to this tree.
-    values = {name: value for name, value in values.items() if name != 'use_sim_time'}
     try:
         return config_from_dict(values, base)
     except ConfigError as err:
@@ -322,7 +354,9 @@ def _replace_section(section: str, node: Any, content: Mapping[str, Any]) -> Any
     values = {}
     for name, value in content.items():
         if name not in known:
-            raise ConfigError(f"unknown name '{section}.{name}'; known: {', '.join(sorted(known))}")
+            raise ConfigError(
+                f"unknown name '{section}.{name}'; known: {', '.join(sorted(known))}"
+            )
         values[name] = _coerce(getattr(node, name), value)
     try:
         return dataclasses.replace(node, **values)
@@ -343,14 +377,19 @@ def _coerce(default: Any, value: Any) -> Any:
 
 
 def _check_leaf(item: dataclasses.Field[Any], value: Any) -> None:
-    expected = type(item.default)
+    default: Any = item.default
+    expected = type(default)
     if type(value) is not expected:
-        raise ConfigError(f'{item.name} is {value!r} instead of a value of type {expected.__name__}')
+        raise ConfigError(
+            f'{item.name} is {value!r} instead of a value of type {expected.__name__}'
+        )
     meta = item.metadata
     if meta['choices'] and value not in meta['choices']:
-        raise ConfigError(f"{item.name} is '{value}' instead of one of {', '.join(meta['choices'])}")
-    if expected is tuple and len(value) != len(item.default):
-        raise ConfigError(f'{item.name} has {len(value)} values instead of {len(item.default)}')
+        raise ConfigError(
+            f"{item.name} is '{value}' instead of one of {', '.join(meta['choices'])}"
+        )
+    if expected is tuple and len(value) != len(default):
+        raise ConfigError(f'{item.name} has {len(value)} values instead of {len(default)}')
     numbers = value if expected is tuple else (value,)
     for number in numbers:
         if isinstance(number, float) and number != number:

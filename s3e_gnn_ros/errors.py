@@ -19,3 +19,16 @@ class InputError(S3EError):
 
 class DependencyError(S3EError):
     """An optional dependency is not installed; the message says how to get it."""
+
+
+class DropError(InputError):
+    """One message or image is left out and counted; the recording or the node goes on.
+
+    Attributes:
+        reason: short name under which the drop is counted, such as ``image_encoding``.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        """Keep the reason beside the sentence."""
+        super().__init__(message)
+        self.reason = reason

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,6 +94,18 @@ class Keyframe:
         return self.frame.T_odom_camera
 
 
+class KeyframeKey(NamedTuple):
+    """What tells a keyframe from all others.
+
+    Attributes:
+        session: number of the session.
+        keyframe_id: id within the session.
+    """
+
+    session: int
+    keyframe_id: int
+
+
 class Status(IntEnum):
     """Outcome of a loop query: accepted, or the reason why not.
 
@@ -175,8 +188,11 @@ class LoopQuery:
         stamp_ns: its stamp.
         status: accepted, or why not; of the candidate that came furthest.
         candidates: the best retrieved keyframes, best first, after temporal exclusion.
-        closure: the constraint when ``status`` is LOOP_DETECTED, else None.
+        closures: the constraints when ``status`` is LOOP_DETECTED, one per candidate that was
+            verified, most similar first; else empty.
         stage_ms: run time of each stage in milliseconds.
+        inliers_px: for each closure (N, 4) float32, x y in the query's and x y in the match's
+            image of the feature matches that support it.
     """
 
     query_id: int
@@ -184,5 +200,6 @@ class LoopQuery:
     stamp_ns: int
     status: Status
     candidates: tuple[Candidate, ...] = ()
-    closure: LoopClosure | None = None
+    closures: tuple[LoopClosure, ...] = ()
     stage_ms: dict[str, float] = field(default_factory=dict)
+    inliers_px: tuple[NDArray[np.float32], ...] = ()

@@ -54,3 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.json and result is not None:
         print(json.dumps(result, indent=2))
     return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -82,9 +82,25 @@ class PinholeCamera:
         return np.asarray(out[:, 0], dtype=np.float64)
 
     def project(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Project camera points (N, 3) [m] to undistorted pixels (N, 2); NaN where z <= 0."""
+        """Project camera points (N, 3) [m] to pixels (N, 2) of the image as it comes, distorted.
+
+        Points with z <= 0 give NaN.
+        """
+        points = np.asarray(points, dtype=np.float64)
         z = np.where(points[:, 2] > 0, points[:, 2], np.nan)[:, None]
-        return np.asarray(points[:, :2] / z * (self.fx, self.fy) + (self.cx, self.cy))
+        plane = points[:, :2] / z
+        if self.is_distorted and len(points):
+            plane = self._distort(plane)
+        return np.asarray(plane * (self.fx, self.fy) + (self.cx, self.cy))
+
+    def _distort(self, plane: NDArray[np.float64]) -> NDArray[np.float64]:
+        coefficients = np.array(self.distortion)
+        zero = np.zeros(3)
+        if self.distortion_model == 'equidistant':
+            out = cv2.fisheye.distortPoints(plane[:, None], np.eye(3), coefficients[:4])
+            return np.asarray(out[:, 0])
+        rays = np.column_stack([plane, np.ones(len(plane))])
+        return np.asarray(cv2.projectPoints(rays, zero, zero, np.eye(3), coefficients)[0][:, 0])
 
     def scaled(self, factor: float) -> PinholeCamera:
         """Return the intrinsics of the image resized by ``factor`` (pixel centres at integers)."""

@@ -92,6 +92,19 @@ def expmap(xi: ArrayLike) -> Pose:
     return make_pose(Rotation.from_rotvec(omega).as_matrix(), V @ v)
 
 
+def logmap(T: Pose) -> NDArray[np.float64]:
+    """Logarithm of a transform (4, 4): the twist (6,), rotation [rad] first; inverts expmap."""
+    omega = Rotation.from_matrix(T[:3, :3]).as_rotvec()
+    theta = float(np.linalg.norm(omega))
+    W = _skew(omega)
+    if theta < 1e-8:
+        V_inverse = np.eye(3) - 0.5 * W
+    else:
+        half = theta / 2
+        V_inverse = np.eye(3) - 0.5 * W + (1 - half / np.tan(half)) / theta**2 * W @ W
+    return np.concatenate([omega, V_inverse @ T[:3, 3]])
+
+
 def interpolate(T_w_a: Pose, T_w_b: Pose, fraction: float) -> Pose:
     """Interpolate between two poses: linear in translation, shortest arc in rotation.
 
@@ -125,7 +138,7 @@ def check_pose(T: ArrayLike, name: str) -> Pose:
 
 
 def swap_rotation_translation(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Swap a (6, 6) matrix between rotation-first (GTSAM) and translation-first (ROS, g2o) order."""
+    """Swap a (6, 6) matrix between rotation first (GTSAM) and translation first (ROS, g2o)."""
     return np.asarray(matrix[np.ix_(_SWAP, _SWAP)])
 
 

@@ -30,7 +30,8 @@ class Trajectory:
         """Check lengths and order."""
         if self.poses.shape != (len(self.stamps_ns), 4, 4):
             raise InputError(
-                f'trajectory has {len(self.stamps_ns)} stamps and poses of shape {self.poses.shape}'
+                f'trajectory has {len(self.stamps_ns)} stamps'
+                f' and poses of shape {self.poses.shape}'
             )
         steps = np.diff(self.stamps_ns)
         if (steps <= 0).any():

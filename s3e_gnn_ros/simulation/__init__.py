@@ -1,1 +1,1 @@
-"""Rendered recordings with exact ground truth."""
+"""Rendered recordings: a procedural building, a camera, an IMU and a route through it."""

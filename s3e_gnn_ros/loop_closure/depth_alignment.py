@@ -1,0 +1,160 @@
+"""Alignment and mutual consistency of two depth images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import small_gicp
+from numpy.typing import NDArray
+
+from s3e_gnn_ros.geometry import se3
+from s3e_gnn_ros.geometry.camera import PinholeCamera
+from s3e_gnn_ros.geometry.se3 import Pose
+from s3e_gnn_ros.loop_closure.view import DepthImage
+
+_VOXEL_M = 0.04
+_MIN_POINTS = 200
+# Neighbouring points share one surface and one bias of the sensor: that many count as one.
+_POINTS_PER_MEASUREMENT = 30.0
+_RESIDUAL_FLOOR_M = 0.005
+# GICP gives every point a unit disc, this thin (in variance) along its normal.
+_GICP_NORMAL_VARIANCE = 2e-3
+
+
+@dataclass(frozen=True, eq=False)
+class DepthCloud:
+    """The points of one depth image, ready to be aligned.
+
+    Attributes:
+        points: voxel-sampled cloud with normals and covariances.
+        tree: its search tree.
+    """
+
+    points: small_gicp.PointCloud
+    tree: small_gicp.KdTree
+
+
+@dataclass(frozen=True)
+class DepthAgreement:
+    """How two depth images relate under a pose.
+
+    Attributes:
+        overlap: share of the query's valid depth pixels that land in the match's image on a
+            pixel with depth.
+        agreement: share of those that lie on the match's surface, occluded ones not counted.
+    """
+
+    overlap: float
+    agreement: float
+
+
+def make_cloud(depth: DepthImage, min_depth_m: float, max_depth_m: float) -> DepthCloud | None:
+    """Turn a depth image into a cloud; None when too little of it is valid."""
+    points = back_project(depth, 1, min_depth_m, max_depth_m)
+    if len(points) < _MIN_POINTS:
+        return None
+    cloud, tree = small_gicp.preprocess_points(
+        points, downsampling_resolution=_VOXEL_M, num_neighbors=12
+    )
+    return DepthCloud(cloud, tree) if cloud.size() >= _MIN_POINTS else None
+
+
+def align(
+    match: DepthCloud, query: DepthCloud, T_match_query: Pose, max_distance_m: float
+) -> tuple[Pose, NDArray[np.float64]] | None:
+    """Align two clouds by generalised ICP (Segal et al., RSS 2009).
+
+    Args:
+        match: cloud in the match's optical frame.
+        query: cloud in the query's optical frame.
+        T_match_query: initial pose (4, 4).
+        max_distance_m: points further apart do not correspond.
+
+    Returns:
+        The aligned T_match_query (4, 4) and its information (6, 6), rotation first, of a
+        perturbation on the right; None when it does not converge.
+    """
+    result = small_gicp.align(
+        match.points,
+        query.points,
+        match.tree,
+        T_match_query,
+        registration_type='GICP',
+        max_correspondence_distance=max_distance_m,
+        max_iterations=30,
+    )
+    if result.num_inliers < _MIN_POINTS or not np.isfinite(result.T_target_source).all():
+        return None
+    # 2 error / inliers is the mean squared residual in units of GICP's own variance.
+    residual_m2 = 2.0 * result.error / result.num_inliers * _GICP_NORMAL_VARIANCE
+    variance = max(residual_m2, _RESIDUAL_FLOOR_M**2) * _POINTS_PER_MEASUREMENT
+    information = result.H * (_GICP_NORMAL_VARIANCE / variance)
+    return np.asarray(result.T_target_source), np.asarray(information)
+
+
+def fuse(
+    T_a: Pose, information_a: NDArray[np.float64], T_b: Pose, information_b: NDArray[np.float64]
+) -> tuple[Pose, NDArray[np.float64]]:
+    """Fuse two estimates of one pose, to first order around the first.
+
+    Directions that one cannot see (a flat wall, for depth) are taken from the other.
+
+    Args:
+        T_a: pose (4, 4) with information (6, 6), rotation first, perturbed on the right.
+        information_a: of ``T_a``.
+        T_b: the other estimate.
+        information_b: of ``T_b``.
+
+    Returns:
+        The fused pose and information.
+    """
+    information = information_a + information_b
+    step = np.linalg.solve(information, information_b @ se3.logmap(se3.inverse(T_a) @ T_b))
+    return T_a @ se3.expmap(step), information
+
+
+def depth_agreement(
+    match: DepthImage, query: DepthImage, T_match_query: Pose
+) -> DepthAgreement:
+    """Check that what one camera measured does not contradict the other.
+
+    A point of the query in front of the surface that the match measured along the same ray lies
+    in space the match saw to be empty. One behind it is merely occluded.
+    """
+    points = back_project(query, 2, 0.0, np.inf)
+    moved = se3.transform_points(T_match_query, points)
+    moved = moved[moved[:, 2] > 0.1]
+    pixels = np.round(match.camera.project(moved)).astype(np.int64)
+    height, width = match.depth_m.shape
+    inside = ((pixels >= 0) & (pixels < (width, height))).all(axis=1)
+    measured = match.depth_m[pixels[inside, 1], pixels[inside, 0]].astype(np.float64)
+    known = measured > 0
+    z, measured = moved[inside, 2][known], measured[known]
+    tolerance = np.maximum(0.05, 0.025 * measured)
+    agrees = int((np.abs(z - measured) <= tolerance).sum())
+    contradicts = int((z < measured - tolerance).sum())
+    return DepthAgreement(
+        overlap=len(z) / max(len(points), 1), agreement=agrees / max(agrees + contradicts, 1)
+    )
+
+
+def back_project(
+    depth: DepthImage, stride_px: int, min_depth_m: float, max_depth_m: float
+) -> NDArray[np.float64]:
+    """Return the points (N, 3) of every ``stride_px``-th valid pixel, in the optical frame."""
+    rays = _rays(depth.camera, stride_px)
+    z = depth.depth_m[::stride_px, ::stride_px].astype(np.float64)
+    valid = (z > max(min_depth_m, 1e-6)) & (z < max_depth_m)
+    return np.column_stack([rays[valid] * z[valid][:, None], z[valid]])
+
+
+@lru_cache(maxsize=8)
+def _rays(camera: PinholeCamera, stride_px: int) -> NDArray[np.float64]:
+    """Undistorted coordinates (H', W', 2) on the plane z = 1 of every stride-th pixel."""
+    columns, rows = np.meshgrid(
+        np.arange(0, camera.width, stride_px), np.arange(0, camera.height, stride_px)
+    )
+    grid = np.column_stack([columns.ravel(), rows.ravel()]).astype(np.float64)
+    return camera.normalise(grid).reshape(*columns.shape, 2)

@@ -1,0 +1,185 @@
+"""Loop detection: one keyframe in, one query out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s3e_gnn_ros.config import Config
+from s3e_gnn_ros.loop_closure.stopwatch import Stopwatch
+from s3e_gnn_ros.loop_closure.verification import Verification, Verifier
+from s3e_gnn_ros.loop_closure.view import View, make_view
+from s3e_gnn_ros.retrieval.factory import make_retrieval
+from s3e_gnn_ros.types import Candidate, Keyframe, LoopClosure, LoopQuery, Status
+
+# How far a candidate came: the status of a query is that of the furthest.
+_PROGRESS = (
+    Status.TOO_FEW_MATCHES,
+    Status.NO_LANDMARKS,
+    Status.NO_GEOMETRICAL_CONSISTENCY,
+    Status.TOO_FEW_INLIERS,
+    Status.LOW_INLIER_RATIO,
+    Status.INLIERS_TOO_CONCENTRATED,
+    Status.FORWARD_BACKWARD_DISAGREE,
+    Status.DEPTH_DISAGREES,
+    Status.UNCERTAIN_POSE,
+    Status.LOOP_DETECTED,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """What the search for one keyframe came to; ``status`` is that of the furthest candidate."""
+
+    status: Status
+    candidates: tuple[Candidate, ...] = ()
+    loops: tuple[tuple[Candidate, View, Verification], ...] = ()
+
+
+class LoopDetector:
+    """Finds the older keyframe that sees the same place, and from where.
+
+    Args:
+        config: retrieval and verification settings.
+
+    Raises:
+        InputError: the vocabulary cannot be read.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._retrieval = make_retrieval(config.retrieval)
+        self._verifier = Verifier(config.verification, config.features)
+        self._views: list[View] = []  # by entry number of the database
+        self._previous_entries: NDArray[np.intp] = np.zeros(0, dtype=np.intp)
+        self.similarities: NDArray[np.float32] = np.zeros(0, dtype=np.float32)
+        """Of the last query to every keyframe before it, in order of addition."""
+
+    def process(self, keyframe: Keyframe) -> LoopQuery:
+        """Search for a loop, then remember the keyframe.
+
+        Retrieval -> temporal exclusion -> candidates -> geometric verification, as in the
+        paper's Fig. 1, with bag of words or the learned embedding behind ``Retrieval``.
+        """
+        watch = Stopwatch()
+        view = make_view(keyframe)
+        with watch.stage('retrieval'):
+            self.similarities = self._retrieval.similarities(keyframe)
+            found = self._search(view)
+        if found.status == Status.LOOP_DETECTED:
+            with watch.stage('verification'):
+                found = self._verify(view, found.candidates)
+        with watch.stage('insertion'):
+            self._retrieval.add(keyframe)
+            self._views.append(view)
+        return _make_query(view, found, watch.stage_ms)
+
+    def _search(self, view: View) -> _Found:
+        """Choose candidates; the status LOOP_DETECTED here means: worth verifying."""
+        config = self._config.retrieval
+        if len(view.features) < self._config.verification.min_matches:
+            return _Found(Status.TOO_FEW_FEATURES)
+        eligible = self._eligible(view)
+        if not eligible.any():
+            return _Found(Status.CLOSE_MATCHES_ONLY)
+        score = np.where(eligible, self.similarities, 0.0)
+        entries = np.argsort(-score, kind='stable')[: config.max_candidates]
+        entries = entries[score[entries] > 0]
+        if len(entries) == 0:
+            return _Found(Status.NO_DB_RESULTS)
+        candidates = tuple(self._candidate(entry, score[entry]) for entry in entries)
+        is_consistent = self._is_consistent(entries)
+        self._previous_entries = entries
+        if self._normaliser(view) < config.min_nss_factor:
+            return _Found(Status.LOW_NSS_FACTOR, candidates)
+        if candidates[0].similarity < config.min_similarity:
+            return _Found(Status.LOW_SCORES, candidates)
+        if not is_consistent:
+            return _Found(Status.NO_TEMPORAL_CONSISTENCY, candidates)
+        return _Found(Status.LOOP_DETECTED, candidates)
+
+    def _eligible(self, view: View) -> NDArray[np.bool_]:
+        """Mask (N,) of the keyframes old enough to close a loop with; all of other sessions."""
+        config = self._config.retrieval
+        own = np.array([v.session == view.session for v in self._views], dtype=bool)
+        stamps = np.array([v.stamp_ns for v in self._views], dtype=np.int64)
+        ids = np.array([v.keyframe_id for v in self._views], dtype=np.int64)
+        is_old = (view.keyframe_id - ids > config.min_keyframe_gap) & (
+            view.stamp_ns - stamps >= config.min_time_gap_s * 1e9
+        )
+        return ~own | is_old
+
+    def _normaliser(self, view: View) -> float:
+        """Similarity to the predecessor: what a certain match scores (DLoopDetector's nss)."""
+        if self._views and self._views[-1].session == view.session:
+            return float(self.similarities[-1])
+        return 1.0
+
+    def _is_consistent(self, entries: NDArray[np.intp]) -> bool:
+        """Whether the previous query had a candidate near one of these."""
+        window = self._config.retrieval.consistency_window
+        if window == 0:
+            return True
+        distance = np.abs(entries[:, None] - self._previous_entries[None, :])
+        return bool((distance <= window).any())
+
+    def _candidate(self, entry: int, similarity: float) -> Candidate:
+        view = self._views[entry]
+        return Candidate(view.keyframe_id, view.session, float(similarity))
+
+    def _verify(self, query: View, candidates: tuple[Candidate, ...]) -> _Found:
+        """Verify every candidate: several closures of one query average out their errors."""
+        keys = {(c.session, c.keyframe_id) for c in candidates}
+        views = {
+            key: v for v in self._views if (key := (v.session, v.keyframe_id)) in keys
+        }
+        status = _PROGRESS[0]
+        loops = []
+        for candidate in candidates:
+            if candidate.similarity < self._config.retrieval.min_similarity:
+                break
+            match = views[candidate.session, candidate.keyframe_id]
+            verification = self._verifier.verify(query, match)
+            status = max(status, verification.status, key=_PROGRESS.index)
+            if verification.status == Status.LOOP_DETECTED:
+                loops.append((candidate, match, verification))
+        return _Found(status, candidates, tuple(loops))
+
+
+def _make_query(query: View, found: _Found, stage_ms: dict[str, float]) -> LoopQuery:
+    return LoopQuery(
+        query_id=query.keyframe_id,
+        session=query.session,
+        stamp_ns=query.stamp_ns,
+        status=found.status,
+        candidates=found.candidates,
+        closures=tuple(_make_closure(query, *loop) for loop in found.loops),
+        stage_ms=stage_ms,
+        inliers_px=tuple(_inliers_px(query, match, result) for _, match, result in found.loops),
+    )
+
+
+def _make_closure(
+    query: View, candidate: Candidate, match: View, result: Verification
+) -> LoopClosure:
+    assert result.T_match_query is not None and result.covariance is not None
+    return LoopClosure(
+        query_id=query.keyframe_id,
+        match_id=match.keyframe_id,
+        query_session=query.session,
+        match_session=match.session,
+        query_stamp_ns=query.stamp_ns,
+        match_stamp_ns=match.stamp_ns,
+        T_match_query=result.T_match_query,
+        covariance=result.covariance,
+        similarity=candidate.similarity,
+        num_inliers=result.num_inliers,
+        inlier_ratio=result.inlier_ratio,
+    )
+
+
+def _inliers_px(query: View, match: View, result: Verification) -> NDArray[np.float32]:
+    pairs = result.matches[result.is_inlier]
+    return np.hstack([query.features.points_px[pairs[:, 0]], match.features.points_px[pairs[:, 1]]])

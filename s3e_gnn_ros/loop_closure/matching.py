@@ -1,0 +1,42 @@
+"""Matching of local descriptors between two keyframes."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+
+def match_descriptors(
+    query: NDArray[np.uint8], match: NDArray[np.uint8], max_hamming: int, ratio: float
+) -> NDArray[np.intp]:
+    """Match binary descriptors that choose each other and stand out.
+
+    Args:
+        query: (N, 32) uint8.
+        match: (M, 32) uint8.
+        max_hamming: largest distance of a match, in bits.
+        ratio: largest distance relative to the second-best in ``match``.
+
+    Returns:
+        (P, 2) indices into ``query`` and ``match``.
+    """
+    if len(query) < 2 or len(match) < 2:
+        return np.zeros((0, 2), dtype=np.intp)
+    distance, neighbour = _nearest(query, match, 2)
+    good = (distance[:, 0] <= max_hamming) & (distance[:, 0] <= ratio * distance[:, 1])
+    rows, best = np.flatnonzero(good), neighbour[good, 0]
+    if len(rows) == 0:
+        return np.zeros((0, 2), dtype=np.intp)
+    # Only the few that stand out are asked whether they are chosen in return.
+    _, back = _nearest(match[best], query, 1)
+    mutual = back[:, 0] == rows
+    return np.column_stack([rows[mutual], best[mutual]])
+
+
+def _nearest(
+    a: NDArray[np.uint8], b: NDArray[np.uint8], k: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return Hamming distances and indices (N, k) of the k nearest of b (M, 32) to a (N, 32)."""
+    distance, index = cv2.batchDistance(a, b, cv2.CV_32S, normType=cv2.NORM_HAMMING, K=k)
+    return np.asarray(distance), np.asarray(index)

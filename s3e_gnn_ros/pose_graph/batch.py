@@ -1,0 +1,67 @@
+"""Solve a whole factor graph at once: the slow, sure way, beside the incremental one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gtsam
+
+
+def is_indeterminate(error: RuntimeError) -> bool:
+    """Whether gtsam gave up because a linear system was too badly conditioned."""
+    # GTSAM 4.2 writes 'Indeterminant', 4.3 'Indeterminate'; Python sees a RuntimeError of both.
+    return 'Indetermina' in str(error)
+
+
+def levenberg_marquardt(graph: Any, initial: Any, max_iterations: int = 100) -> Any:
+    """Minimise the error of a graph from an initial guess.
+
+    Args:
+        graph: gtsam.NonlinearFactorGraph.
+        initial: gtsam.Values that holds every variable of the graph.
+        max_iterations: at most so many steps.
+
+    Returns:
+        The optimised gtsam.Values.
+    """
+    params = gtsam.LevenbergMarquardtParams()
+    params.setMaxIterations(max_iterations)
+    return gtsam.LevenbergMarquardtOptimizer(graph, initial, params).optimize()
+
+
+def chordal_initial(graph: Any) -> Any | None:
+    """Guess all poses without any prior guess, by chordal relaxation of the rotations.
+
+    Source: Carlone et al., "Initialization techniques for 3D SLAM", ICRA 2015.
+
+    Returns:
+        gtsam.Values, or None when the relaxation is too badly conditioned.
+    """
+    try:
+        return gtsam.InitializePose3.initialize(graph)
+    except RuntimeError as err:
+        if is_indeterminate(err):
+            return None
+        raise
+
+
+def optimise_batch(graph: Any, initial: Any) -> Any:
+    """Find the best optimum that two starts of Levenberg-Marquardt reach.
+
+    It starts from ``initial``, and from a chordal initialisation where that one promises more:
+    from a poor guess (the raw odometry of a noisy, much-revisited map) the first ends in a bad
+    local minimum.
+
+    Args:
+        graph: gtsam.NonlinearFactorGraph of poses with at least one prior.
+        initial: gtsam.Values that holds every variable of the graph.
+
+    Returns:
+        The optimised gtsam.Values of lower error.
+    """
+    best = levenberg_marquardt(graph, initial)
+    chordal = chordal_initial(graph)
+    if chordal is None or not graph.error(chordal) < graph.error(initial):
+        return best
+    other = levenberg_marquardt(graph, chordal)
+    return other if graph.error(other) < graph.error(best) else best

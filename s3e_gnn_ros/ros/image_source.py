@@ -1,0 +1,114 @@
+"""The camera's topics: images with their depth, and the intrinsics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from s3e_gnn_ros.config import NodeConfig
+from s3e_gnn_ros.data.camera_tracker import CameraTracker, is_rectified_topic
+from s3e_gnn_ros.data.messages import check_frame, depth_from_message, stamp_ns
+from s3e_gnn_ros.errors import DropError
+from s3e_gnn_ros.geometry.camera import PinholeCamera
+from s3e_gnn_ros.ros.frame_joiner import Picture
+from s3e_gnn_ros.ros.images import decode_image, make_bridge
+from s3e_gnn_ros.ros.inputs import Inputs
+from s3e_gnn_ros.ros.synchronisation import make_synchroniser
+
+COMPRESSED_SUFFIX = {'image': '/compressed', 'depth': '/compressedDepth'}
+
+
+class ImageSource:
+    """Subscribes to image, depth and camera_info, and hands on decoded pictures.
+
+    Args:
+        node: owns the subscriptions.
+        config: transport, depth and synchronisation.
+        inputs: how to subscribe.
+        on_picture: called with each picture; stamps increase.
+        on_camera: called when :attr:`camera` has become known or changed.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        config: NodeConfig,
+        inputs: Inputs,
+        on_picture: Callable[[Picture], None],
+        on_camera: Callable[[], None],
+    ) -> None:
+        is_rectified = is_rectified_topic(node.resolve_topic_name('image'))
+        self._tracker = CameraTracker(is_rectified=is_rectified)
+        self._config = config
+        self._inputs = inputs
+        self._on_picture = on_picture
+        self._on_camera = on_camera
+        self._bridge = make_bridge()
+        self._topics = ('image', 'depth') if config.use_depth else ('image',)
+        self._last_ns: int | None = None
+        self.clear()
+        inputs.subscribe(CameraInfo, 'camera_info', self._take_camera, is_timed=False)
+        for topic in self._topics:
+            self._subscribe_image(node, topic)
+
+    @property
+    def camera(self) -> PinholeCamera | None:
+        """Intrinsics by the newest usable camera_info; None before the first."""
+        return self._tracker.camera
+
+    def clear(self) -> None:
+        """Forget what waits for its partner."""
+        self._last_ns = None
+        self._synchroniser = make_synchroniser(
+            self._topics, self._config.sync_queue_size, self._config.sync_slop_s, self._take_set
+        )
+
+    def _subscribe_image(self, node: Node, topic: str) -> None:
+        def take(message: Any) -> None:
+            self._synchroniser.add(topic, message)
+
+        name = node.resolve_topic_name(topic)
+        message_class: type[Any] = Image
+        if self._config.image_transport == 'compressed':
+            # As image_transport does: remapping `image` moves `image/compressed` with it.
+            name, message_class = name + COMPRESSED_SUFFIX[topic], CompressedImage
+        # The synchroniser copes with late messages; what it joins is put in order below.
+        self._inputs.subscribe(message_class, topic, take, name, may_be_late=True)
+
+    def _take_camera(self, message: CameraInfo) -> None:
+        before = self._tracker.camera
+        self._tracker.update(message)
+        if self._tracker.camera != before:
+            self._on_camera()
+
+    def _take_set(self, image: Any, depth: Any = None) -> None:
+        self._inputs.intake.attempt(lambda: self._hand_on(image, depth))
+
+    def _hand_on(self, image: Any, depth: Any) -> None:
+        stamp = stamp_ns(image.header.stamp)
+        if self._last_ns is not None and stamp <= self._last_ns:
+            raise DropError('time_backwards', f'image at {stamp} ns follows {self._last_ns} ns')
+        pixels = decode_image(image, self._bridge)
+        if self.camera is not None:
+            check_frame(pixels, self.camera)
+        depth_m = None if depth is None else self._depth(depth, pixels.shape[:2])
+        self._last_ns = stamp
+        self._on_picture(Picture(stamp, pixels, depth_m, image.header.frame_id))
+
+    def _depth(self, message: Any, shape: tuple[int, ...]) -> NDArray[np.float32] | None:
+        """Return depth, or None and a count: an image without depth is still worth something."""
+        try:
+            depth_m = depth_from_message(message)
+            if depth_m.shape != shape:
+                raise DropError(
+                    'depth_size', f'depth has shape {depth_m.shape}, its image {shape}'
+                )
+        except DropError as err:
+            self._inputs.intake.drop(err.reason, str(err))
+            return None
+        return depth_m

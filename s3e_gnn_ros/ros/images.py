@@ -1,0 +1,50 @@
+"""Decoding of images with cv_bridge where it is installed, and without it elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s3e_gnn_ros.data import messages
+from s3e_gnn_ros.errors import DropError
+
+try:
+    from cv_bridge import CvBridge
+except Exception:  # noqa: BLE001  built against another numpy it fails with more than ImportError
+    CvBridge = None
+
+
+def decode_image(message: Any, bridge: Any = None) -> NDArray[np.uint8]:
+    """Convert a sensor_msgs/Image or CompressedImage to (H, W) grey or (H, W, 3) BGR.
+
+    Args:
+        message: the message.
+        bridge: a CvBridge; None to do without.
+
+    Raises:
+        DropError: as :func:`data.messages.image_from_message`.
+    """
+    is_known = getattr(message, 'encoding', '') in messages.COLOUR_ENCODINGS
+    if bridge is None or not is_known or not _is_complete(message):
+        return messages.image_from_message(message)  # also says what is wrong with it
+    try:
+        image = bridge.imgmsg_to_cv2(message, 'bgr8')
+    except Exception as err:  # noqa: BLE001  cv_bridge lets errors of OpenCV and boost through
+        raise DropError('image_encoding', f'cv_bridge cannot convert the image: {err}') from err
+    return np.array(image, dtype=np.uint8)
+
+
+def make_bridge() -> Any:
+    """Return a CvBridge, or None where cv_bridge is not installed."""
+    return None if CvBridge is None else CvBridge()
+
+
+def _is_complete(message: Any) -> bool:
+    return (
+        message.width > 0
+        and message.height > 0
+        and message.step >= message.width
+        and len(message.data) >= message.step * message.height
+    )

@@ -1,0 +1,46 @@
+"""The transform from map to odom: on /tf where tf2_msgs is installed, else on a topic of its own."""
+
+from __future__ import annotations
+
+from geometry_msgs.msg import TransformStamped
+from rclpy.node import Node
+
+from s3e_gnn_ros.geometry.se3 import Pose
+from s3e_gnn_ros.ros import names
+from s3e_gnn_ros.ros.conversions import transform_to_message
+from s3e_gnn_ros.ros.qos import latched_qos, reliable_qos
+
+try:
+    from tf2_msgs.msg import TFMessage
+except ImportError:
+    TFMessage = None
+
+_TF_DEPTH = 100
+
+
+class MapToOdom:
+    """Publishes T_map_odom.
+
+    Args:
+        node: owns the publisher.
+        map_frame: name of the map.
+    """
+
+    def __init__(self, node: Node, map_frame: str) -> None:
+        self._map_frame = map_frame
+        if TFMessage is not None:
+            self._publisher = node.create_publisher(TFMessage, '/tf', reliable_qos(_TF_DEPTH))
+            return
+        self._publisher = node.create_publisher(
+            TransformStamped, names.MAP_TO_ODOM, latched_qos(1)
+        )
+        node.get_logger().warning(
+            f'tf2_msgs is not installed: the transform to {map_frame} is published on '
+            f'{self._publisher.topic_name} instead of /tf'
+        )
+
+    def publish(self, T_map_odom: Pose, stamp_ns: int, odom_frame: str) -> None:
+        """Publish the transform (4, 4) as of a stamp."""
+        message = transform_to_message(T_map_odom, stamp_ns, self._map_frame, odom_frame)
+        is_tf = TFMessage is not None
+        self._publisher.publish(TFMessage(transforms=[message]) if is_tf else message)

@@ -1,0 +1,62 @@
+"""Quality of service of every topic.
+
+rclpy logs a warning when a publisher is found whose offer does not match what a subscription asks
+for, so a silent mismatch cannot happen; what the middleware loses is counted through
+:func:`count_lost`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rclpy.qos import (
+    QoSDurabilityPolicy,
+    QoSHistoryPolicy,
+    QoSProfile,
+    QoSReliabilityPolicy,
+)
+
+from s3e_gnn_ros.ros.statistics import Statistics
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # Humble has it under its older name
+    from rclpy.qos_event import SubscriptionEventCallbacks
+
+
+def input_qos(depth: int, *, is_reliable: bool) -> QoSProfile:
+    """Ask sensors for what they offer: best effort matches every publisher."""
+    reliability = (
+        QoSReliabilityPolicy.RELIABLE if is_reliable else QoSReliabilityPolicy.BEST_EFFORT
+    )
+    return _profile(depth, reliability, QoSDurabilityPolicy.VOLATILE)
+
+
+def reliable_qos(depth: int) -> QoSProfile:
+    """Deliver every message to who listens now."""
+    return _profile(depth, QoSReliabilityPolicy.RELIABLE, QoSDurabilityPolicy.VOLATILE)
+
+
+def latched_qos(depth: int) -> QoSProfile:
+    """Deliver every message, the last ``depth`` of them also to who comes later."""
+    return _profile(depth, QoSReliabilityPolicy.RELIABLE, QoSDurabilityPolicy.TRANSIENT_LOCAL)
+
+
+def count_lost(statistics: Statistics) -> SubscriptionEventCallbacks:
+    """Count messages the middleware lost before the subscription could take them."""
+
+    def lost(event: Any) -> None:
+        statistics.count('drops.lost_in_transport', event.total_count_change)
+
+    return SubscriptionEventCallbacks(message_lost=lost)
+
+
+def _profile(
+    depth: int, reliability: QoSReliabilityPolicy, durability: QoSDurabilityPolicy
+) -> QoSProfile:
+    return QoSProfile(
+        history=QoSHistoryPolicy.KEEP_LAST,
+        depth=depth,
+        reliability=reliability,
+        durability=durability,
+    )

@@ -1,0 +1,57 @@
+"""Keyframes in order, gaps, and where odometry goes on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s3e_gnn_ros.geometry import se3
+from s3e_gnn_ros.ros.keyframe_inbox import KeyframeInbox, KeyframePose, is_continued
+from s3e_gnn_ros.types import KeyframeKey
+
+
+def pose(session, keyframe_id, second=0.0, x=0.0, frame='odom'):
+    T = se3.make_pose(translation=(x, 0, 0))
+    return KeyframePose(KeyframeKey(session, keyframe_id), int(second * 1e9), T, frame)
+
+
+@given(st.permutations([(s, i) for s in (3, 8) for i in range(5)]), st.data())
+def test_any_order_with_repetitions_comes_out_in_order(keys, data):
+    repeated = data.draw(st.lists(st.sampled_from(keys), max_size=5))
+    inbox, out = KeyframeInbox(), []
+    for key in [*keys, *repeated]:
+        inbox.push(pose(*key))
+        out += [item.key for item in inbox.pop_ready()]
+    assert sorted(out) == sorted(keys)
+    for session in (3, 8):
+        assert [i for s, i in out if s == session] == list(range(5))
+    assert inbox.missing() is None
+
+
+def test_a_gap_waits_is_named_and_can_be_given_up():
+    inbox = KeyframeInbox()
+    for keyframe_id in (0, 3, 4):
+        inbox.push(pose(5, keyframe_id))
+    assert [item.key.keyframe_id for item in inbox.pop_ready()] == [0]
+    assert inbox.missing() == (5, 1)
+    inbox.give_up(5)
+    assert [item.key.keyframe_id for item in inbox.pop_ready()] == [3, 4]
+    assert not inbox.push(pose(5, 1))
+
+
+@pytest.mark.parametrize(
+    ('before', 'after', 'expected'),
+    [
+        (pose(1, 4, 10.0), pose(1, 5, 11.0, x=0.5), True),
+        (pose(1, 4, 10.0), pose(2, 0, 14.0, x=2.0), True),  # the node restarted, odometry went on
+        (pose(1, 4, 10.0), pose(2, 0, 24.0, x=2.0), False),  # too long ago
+        (pose(1, 4, 10.0), pose(2, 0, 11.0, frame='odom2'), False),
+        (pose(1, 4, 10.0), pose(2, 0, 3.0), False),  # time jumped back
+        (pose(1, 4, 10.0, x=30.0), pose(1, 5, 10.1, x=0.0), False),  # odometry started again
+    ],
+)
+def test_where_odometry_goes_on(before, after, expected):
+    assert is_continued(before, after) is expected
+    assert np.allclose(before.T_odom_camera[:3, :3], np.eye(3))

@@ -1,0 +1,82 @@
+"""Either node may be killed and started again: the other goes on, and nothing is forgotten."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def settled(robot):
+    """Return counters of both nodes once all that was played is in the pose graph."""
+
+    def done():
+        loop, graph = robot.loop_status(), robot.graph_status()
+        return (
+            loop is not None
+            and graph is not None
+            and loop.is_idle
+            and graph.is_idle
+            and loop.counters['keyframes'] == loop.counters['keyframes_chosen'] > 0
+            and graph.counters['keyframes'] >= loop.counters['keyframes']
+            and graph.counters['closures'] >= loop.counters['closures']
+        )
+
+    robot.wait(done)
+    return robot.loop_status().counters, robot.graph_status().counters
+
+
+def received(robot, frames):
+    """Wait until the loop closure node has taken in a number of frames, and rests."""
+
+    def done():
+        status = robot.loop_status()
+        return status is not None and status.counters['frames'] >= frames and status.is_idle
+
+    robot.wait(done)
+
+
+def test_a_restarted_back_end_recovers_everything(robot, recording):
+    loop_node = robot.start('loop_closure')
+    first = robot.start('pose_graph')
+    robot.play(recording, 0, 30)
+    received(robot, 29)
+    settled(robot)
+    robot.kill(first)
+    robot.play(recording, 30, 45)  # nobody is there to hear of these keyframes
+    received(robot, 44)
+    robot.start('pose_graph')
+    robot.play(recording, 45, 53)
+    received(robot, 52)
+    loop, graph = settled(robot)
+    assert loop_node.returncode is None
+    assert loop['closures'] > 3
+    assert graph['keyframes'] == loop['keyframes']
+    assert graph['closures'] == loop['closures']
+    assert graph['odometry_breaks'] == 0
+    poses, g2o = robot.collector.pose_graph()
+    assert [key.keyframe_id for key in poses] == list(range(loop['keyframes']))
+    assert g2o.count('EDGE_SE3:QUAT') == loop['keyframes'] - 1 + loop['closures']
+
+
+def test_a_restarted_loop_closure_node_goes_on_in_a_new_session(robot, recording):
+    first = robot.start('loop_closure')
+    graph_node = robot.start('pose_graph')
+    robot.play(recording, 0, 12)
+    received(robot, 11)
+    before, _ = settled(robot)
+    robot.kill(first)
+    robot.start('loop_closure')
+    robot.play(recording, 12, 53)
+    received(robot, 40)
+    loop, graph = settled(robot)
+    assert graph_node.returncode is None
+    assert graph['keyframes'] == before['keyframes'] + loop['keyframes']
+    # Odometry ran on: the two sessions hang together.
+    assert graph['odometry_breaks'] == 0
+    poses, _ = robot.collector.pose_graph()
+    sessions = [key.session for key in poses]
+    assert len(set(sessions)) == 2
+    assert sessions == sorted(sessions)
+    assert loop['closures'] > 0
+    # Keyframes lie where the camera went, and not on top of each other in two pieces.
+    steps = np.diff([T[:3, 3] for T in poses.values()], axis=0)
+    assert np.linalg.norm(steps, axis=1).max() < 0.6
