@@ -108,11 +108,11 @@ def with_rgbd_odometry(frames: Iterator[Frame], max_depth_m: float = 5.0) -> Ite
     odometry: RgbdOdometry | None = None
     for frame in frames:
         if frame.depth_m is None:
-            raise InputError(f'--odometry rgbd needs depth, the frame at {frame.stamp_ns} ns has none')
+            raise InputError(
+                f'--odometry rgbd needs depth, the frame at {frame.stamp_ns} ns has none'
+            )
         if odometry is None:
             if frame.camera.is_distorted:
                 raise InputError('--odometry rgbd needs rectified images, these are distorted')
             odometry = RgbdOdometry(frame.camera, max_depth_m)
-        yield dataclasses.replace(
-            frame, T_odom_camera=odometry.track(frame.image, frame.depth_m)
-        )
+        yield dataclasses.replace(frame, T_odom_camera=odometry.track(frame.image, frame.depth_m))

@@ -7,12 +7,17 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
 
 from s3e_gnn_ros.geometry import se3
 from s3e_gnn_ros.geometry.se3 import Pose
 
 _MIN_POINTS = 4
+_MIN_Z_M = 1e-3
+_MAX_STEPS = 30
+_SMALLEST_STEP = 1e-9  # [rad, m]
+# Weights (1 + r^2)^e of the loss 2 (sqrt(1 + r^2) - 1): its curvature (Triggs et al., "Bundle
+# Adjustment", 2000), quick near the minimum, and the reweighting that goes down from afar.
+_NEWTON, _REWEIGHTED = -1.5, -0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +46,18 @@ class Observations:
         """Return the reprojection errors (N, 2) on the plane z = 1; huge behind the camera."""
         p = se3.transform_points(T_a_b, self.landmarks_m)
         z = p[:, 2:]
-        return np.asarray(np.where(z > 1e-3, p[:, :2] / np.maximum(z, 1e-3) - self.points, 1e3))
+        projected = p[:, :2] / np.maximum(z, _MIN_Z_M)
+        return np.asarray(np.where(z > _MIN_Z_M, projected - self.points, 1e3))
+
+    def derivatives(self, T_a_b: Pose) -> NDArray[np.float64]:
+        """Return those (N, 2, 3) of the residuals by the landmark in a; 0 behind the camera."""
+        p = se3.transform_points(T_a_b, self.landmarks_m)
+        visible = p[:, 2] > _MIN_Z_M
+        inverse_z = np.where(visible, 1.0 / np.maximum(p[:, 2], _MIN_Z_M), 0.0)
+        out = np.zeros((len(p), 2, 3))
+        out[:, 0, 0] = out[:, 1, 1] = inverse_z
+        out[:, :, 2] = -p[:, :2] * inverse_z[:, None] ** 2
+        return out
 
 
 def solve_pnp_ransac(
@@ -112,19 +128,60 @@ def refine_pose(
         larger than the stated sigmas.
     """
 
-    def residuals(xi: NDArray[np.float64], T: Pose) -> NDArray[np.float64]:
-        moved = T @ se3.expmap(xi)
-        parts = []
-        if seen_by_a is not None:
-            parts.append((seen_by_a.residuals(moved) / seen_by_a.sigma).ravel())
-        if seen_by_b is not None:
-            parts.append((seen_by_b.residuals(se3.inverse(moved)) / seen_by_b.sigma).ravel())
-        return np.concatenate(parts)
+    T = T_a_b
+    residuals, jacobian = _linearise(T, seen_by_a, seen_by_b)
+    for _ in range(_MAX_STEPS):
+        for exponent in (_NEWTON, _REWEIGHTED):
+            step = _step(residuals, jacobian, exponent)
+            trial = T @ se3.expmap(step)
+            found = _linearise(trial, seen_by_a, seen_by_b)
+            if _soft_l1(found[0]) < _soft_l1(residuals):
+                break
+        else:
+            break  # neither goes down: this is the minimum, to the last digits
+        T, (residuals, jacobian) = trial, found
+        if np.abs(step).max() < _SMALLEST_STEP:
+            break
+    variance = max(1.0, float(np.median(residuals**2)) / 0.4549)  # median of chi-squared, 1 dof
+    return T, _curvature(residuals, jacobian, _NEWTON) / variance
 
-    step = least_squares(residuals, np.zeros(6), args=(T_a_b,), loss='soft_l1', max_nfev=30)
-    T_refined = T_a_b @ se3.expmap(step.x)
-    # A second pass linearises at the solution itself, where the information belongs.
-    final = least_squares(residuals, np.zeros(6), args=(T_refined,), loss='soft_l1', max_nfev=2)
-    squared = residuals(final.x, T_refined) ** 2
-    variance = max(1.0, float(np.median(squared)) / 0.4549)  # median of chi-squared, 1 dof
-    return T_refined @ se3.expmap(final.x), final.jac.T @ final.jac / variance
+
+def _linearise(
+    T_a_b: Pose, seen_by_a: Observations | None, seen_by_b: Observations | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the residuals (M,) in sigmas and their derivatives (M, 6) by a step on the right."""
+    residuals, jacobians = [], []
+    if seen_by_a is not None:  # p_a = T_a_b Exp(xi) p_b
+        by_point = seen_by_a.derivatives(T_a_b) @ T_a_b[:3, :3]  # (N, 2, 3)
+        by_rotation = np.cross(seen_by_a.landmarks_m[:, None], by_point)
+        jacobian = np.concatenate([by_rotation, by_point], axis=2)  # (N, 2, 6)
+        jacobians.append(jacobian.reshape(-1, 6) / seen_by_a.sigma)
+        residuals.append(seen_by_a.residuals(T_a_b).ravel() / seen_by_a.sigma)
+    if seen_by_b is not None:  # p_b = Exp(-xi) T_b_a p_a
+        T_b_a = se3.inverse(T_a_b)
+        by_point = seen_by_b.derivatives(T_b_a)  # (N, 2, 3)
+        in_b = se3.transform_points(T_b_a, seen_by_b.landmarks_m)
+        jacobian = np.concatenate([np.cross(by_point, in_b[:, None]), -by_point], axis=2)
+        jacobians.append(jacobian.reshape(-1, 6) / seen_by_b.sigma)
+        residuals.append(seen_by_b.residuals(T_b_a).ravel() / seen_by_b.sigma)
+    return np.concatenate(residuals), np.concatenate(jacobians)
+
+
+def _soft_l1(residuals: NDArray[np.float64]) -> float:
+    """Sum of the loss: quadratic within a sigma or so, linear beyond."""
+    return float((np.sqrt(1.0 + residuals**2) - 1.0).sum())
+
+
+def _step(
+    residuals: NDArray[np.float64], jacobian: NDArray[np.float64], exponent: float
+) -> NDArray[np.float64]:
+    """Return the step (6,) to the minimum of the loss as it looks from here."""
+    gradient = jacobian.T @ (residuals / np.sqrt(1.0 + residuals**2))
+    curvature = _curvature(residuals, jacobian, exponent)
+    return -np.asarray(np.linalg.lstsq(curvature, gradient, rcond=1e-12)[0])
+
+
+def _curvature(
+    residuals: NDArray[np.float64], jacobian: NDArray[np.float64], exponent: float
+) -> NDArray[np.float64]:
+    return np.asarray(jacobian.T @ (jacobian * ((1.0 + residuals**2) ** exponent)[:, None]))

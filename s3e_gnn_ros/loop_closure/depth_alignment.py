@@ -115,9 +115,7 @@ def fuse(
     return T_a @ se3.expmap(step), information
 
 
-def depth_agreement(
-    match: DepthImage, query: DepthImage, T_match_query: Pose
-) -> DepthAgreement:
+def depth_agreement(match: DepthImage, query: DepthImage, T_match_query: Pose) -> DepthAgreement:
     """Check that what one camera measured does not contradict the other.
 
     A point of the query in front of the surface that the match measured along the same ray lies

@@ -53,7 +53,7 @@ class LoopDetector:
         self._retrieval = make_retrieval(config.retrieval)
         self._verifier = Verifier(config.verification, config.features)
         self._views: list[View] = []  # by entry number of the database
-        self._previous_entries: NDArray[np.intp] = np.zeros(0, dtype=np.intp)
+        self._previous_entries = _no_entries()
         self.similarities: NDArray[np.float32] = np.zeros(0, dtype=np.float32)
         """Of the last query to every keyframe before it, in order of addition."""
 
@@ -79,6 +79,7 @@ class LoopDetector:
     def _search(self, view: View) -> _Found:
         """Choose candidates; the status LOOP_DETECTED here means: worth verifying."""
         config = self._config.retrieval
+        previous, self._previous_entries = self._previous_entries, _no_entries()
         if len(view.features) < self._config.verification.min_matches:
             return _Found(Status.TOO_FEW_FEATURES)
         eligible = self._eligible(view)
@@ -90,13 +91,12 @@ class LoopDetector:
         if len(entries) == 0:
             return _Found(Status.NO_DB_RESULTS)
         candidates = tuple(self._candidate(entry, score[entry]) for entry in entries)
-        is_consistent = self._is_consistent(entries)
         self._previous_entries = entries
         if self._normaliser(view) < config.min_nss_factor:
             return _Found(Status.LOW_NSS_FACTOR, candidates)
         if candidates[0].similarity < config.min_similarity:
             return _Found(Status.LOW_SCORES, candidates)
-        if not is_consistent:
+        if not self._is_consistent(entries, previous):
             return _Found(Status.NO_TEMPORAL_CONSISTENCY, candidates)
         return _Found(Status.LOOP_DETECTED, candidates)
 
@@ -117,12 +117,12 @@ class LoopDetector:
             return float(self.similarities[-1])
         return 1.0
 
-    def _is_consistent(self, entries: NDArray[np.intp]) -> bool:
+    def _is_consistent(self, entries: NDArray[np.intp], previous: NDArray[np.intp]) -> bool:
         """Whether the previous query had a candidate near one of these."""
         window = self._config.retrieval.consistency_window
         if window == 0:
             return True
-        distance = np.abs(entries[:, None] - self._previous_entries[None, :])
+        distance = np.abs(entries[:, None] - previous[None, :])
         return bool((distance <= window).any())
 
     def _candidate(self, entry: int, similarity: float) -> Candidate:
@@ -132,9 +132,7 @@ class LoopDetector:
     def _verify(self, query: View, candidates: tuple[Candidate, ...]) -> _Found:
         """Verify every candidate: several closures of one query average out their errors."""
         keys = {(c.session, c.keyframe_id) for c in candidates}
-        views = {
-            key: v for v in self._views if (key := (v.session, v.keyframe_id)) in keys
-        }
+        views = {key: v for v in self._views if (key := (v.session, v.keyframe_id)) in keys}
         status = _PROGRESS[0]
         loops = []
         for candidate in candidates:
@@ -146,6 +144,10 @@ class LoopDetector:
             if verification.status == Status.LOOP_DETECTED:
                 loops.append((candidate, match, verification))
         return _Found(status, candidates, tuple(loops))
+
+
+def _no_entries() -> NDArray[np.intp]:
+    return np.zeros(0, dtype=np.intp)
 
 
 def _make_query(query: View, found: _Found, stage_ms: dict[str, float]) -> LoopQuery:
@@ -164,7 +166,8 @@ def _make_query(query: View, found: _Found, stage_ms: dict[str, float]) -> LoopQ
 def _make_closure(
     query: View, candidate: Candidate, match: View, result: Verification
 ) -> LoopClosure:
-    assert result.T_match_query is not None and result.covariance is not None
+    assert result.T_match_query is not None  # a closure is only made of a verified pose
+    assert result.covariance is not None
     return LoopClosure(
         query_id=query.keyframe_id,
         match_id=match.keyframe_id,
@@ -182,4 +185,6 @@ def _make_closure(
 
 def _inliers_px(query: View, match: View, result: Verification) -> NDArray[np.float32]:
     pairs = result.matches[result.is_inlier]
-    return np.hstack([query.features.points_px[pairs[:, 0]], match.features.points_px[pairs[:, 1]]])
+    return np.hstack(
+        [query.features.points_px[pairs[:, 0]], match.features.points_px[pairs[:, 1]]]
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +32,7 @@ class OrbExtractor:
 
     def describe(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return only the descriptors (N, 32) uint8 of an image (H, W) or (H, W, 3) BGR."""
-        _, descriptors = self._orb.detectAndCompute(to_grey(image), None)
+        _, descriptors = self._detect(to_grey(image))
         return _as_descriptors(descriptors)
 
     def extract(self, frame: Frame) -> Features:
@@ -38,7 +40,7 @@ class OrbExtractor:
 
         An image without texture gives zero features.
         """
-        keypoints, descriptors = self._orb.detectAndCompute(to_grey(frame.image), None)
+        keypoints, descriptors = self._detect(to_grey(frame.image))
         return self._features(frame, keypoints, descriptors)
 
     def extract_at(self, frame: Frame, points_px: NDArray[np.floating]) -> Features:
@@ -48,12 +50,26 @@ class OrbExtractor:
         VINS-Mono's loop closing found as well: both sets are used, the front end's first.
         """
         size = 31.0  # ORB's patch at the finest level
-        own = self._orb.detect(to_grey(frame.image), None)
+        grey = to_grey(frame.image)
+        self._fit_pyramid(grey)
+        own = self._orb.detect(grey, None)
         given = [cv2.KeyPoint(float(x), float(y), size, _angle=-1) for x, y in points_px]
         # ORB gives no angle to keypoints it did not detect, and would describe them upright.
-        _set_intensity_centroid_angles(to_grey(frame.image), given)
-        keypoints, descriptors = self._orb.compute(to_grey(frame.image), [*given, *own])
+        _set_intensity_centroid_angles(grey, given)
+        keypoints, descriptors = self._orb.compute(grey, [*given, *own])
         return self._features(frame, keypoints, descriptors)
+
+    def _detect(
+        self, grey: NDArray[np.uint8]
+    ) -> tuple[tuple[cv2.KeyPoint, ...], NDArray[np.uint8] | None]:
+        self._fit_pyramid(grey)
+        keypoints, descriptors = self._orb.detectAndCompute(grey, None)
+        return tuple(keypoints), descriptors
+
+    def _fit_pyramid(self, grey: NDArray[np.uint8]) -> None:
+        """Leave out the levels that would have no pixel: OpenCV raises on them."""
+        num_steps = math.log(min(grey.shape)) / math.log(self._config.scale_factor)
+        self._orb.setNLevels(min(self._config.num_levels, 1 + int(num_steps)))
 
     def _features(
         self,
@@ -121,11 +137,12 @@ def _set_intensity_centroid_angles(
     disc = (steps[:, None] ** 2 + steps[None, :] ** 2) <= radius**2
     centres = np.round([k.pt for k in keypoints]).astype(np.intp) + radius
     centres = np.clip(centres, radius, np.array(padded.shape[::-1]) - radius - 1)
-    patches = padded[
-        centres[:, 1, None, None] + steps[:, None], centres[:, 0, None, None] + steps[None, :]
-    ] * disc  # (N, 31, 31)
-    angles = np.degrees(np.arctan2((patches * steps[:, None]).sum((1, 2)),
-                                   (patches * steps[None, :]).sum((1, 2)))) % 360.0
+    rows = centres[:, 1, None, None] + steps[:, None]
+    columns = centres[:, 0, None, None] + steps[None, :]
+    patches = padded[rows, columns] * disc  # (N, 31, 31)
+    moments_y = (patches * steps[:, None]).sum(axis=(1, 2))
+    moments_x = (patches * steps[None, :]).sum(axis=(1, 2))
+    angles = np.degrees(np.arctan2(moments_y, moments_x)) % 360.0
     for keypoint, angle in zip(keypoints, angles, strict=True):
         keypoint.angle = float(angle)
 

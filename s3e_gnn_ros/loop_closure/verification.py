@@ -56,7 +56,7 @@ class Verification:
         return self.num_inliers / max(len(self.matches), 1)
 
 
-class _Rejected(Exception):
+class _RejectedError(Exception):
     """Ends a verification; carries the outcome. Never leaves this module."""
 
     def __init__(self, verification: Verification) -> None:
@@ -92,8 +92,10 @@ class Verifier:
                 T, information = self._align_depth(query, match, T, information)
             self._check_depth(query, match, T)
             covariance = self._covariance(information)
-        except _Rejected as rejected:
+        except _RejectedError as rejected:
             return rejected.verification
+        except np.linalg.LinAlgError:  # the information has no inverse: a direction is unknown
+            return Verification(Status.UNCERTAIN_POSE)
         return Verification(Status.LOOP_DETECTED, T, covariance, matches, is_inlier)
 
     def _match(self, query: Features, match: Features) -> NDArray[np.intp]:
@@ -102,7 +104,7 @@ class Verifier:
             query.descriptors, match.descriptors, config.max_hamming, config.match_ratio
         )
         if len(matches) < config.min_matches:
-            raise _Rejected(Verification(Status.TOO_FEW_MATCHES, matches=matches))
+            raise _RejectedError(Verification(Status.TOO_FEW_MATCHES, matches=matches))
         return matches
 
     def _solve(
@@ -111,14 +113,15 @@ class Verifier:
         """Run PnP both ways; returns T_match_query and the inliers (P,) of either."""
         T_query_match, forward = self._pnp(query, match, matches)
         T_match_query, backward = self._pnp(match, query, matches[:, ::-1])
-        if T_query_match is None and T_match_query is None:
-            raise _Rejected(Verification(Status.NO_LANDMARKS, matches=matches))
-        if T_query_match is not None and T_match_query is not None:
-            if self._disagrees(T_query_match @ T_match_query):
-                status = Status.FORWARD_BACKWARD_DISAGREE
-                raise _Rejected(Verification(status, matches=matches, is_inlier=forward | backward))
-        T = T_match_query if T_query_match is None else se3.inverse(T_query_match)
-        return T, forward | backward
+        is_inlier = forward | backward
+        if T_query_match is None:
+            if T_match_query is None:
+                raise _RejectedError(Verification(Status.NO_LANDMARKS, matches=matches))
+            return T_match_query, is_inlier
+        if T_match_query is not None and self._disagrees(T_query_match @ T_match_query):
+            status = Status.FORWARD_BACKWARD_DISAGREE
+            raise _RejectedError(Verification(status, matches=matches, is_inlier=is_inlier))
+        return se3.inverse(T_query_match), is_inlier
 
     def _pnp(
         self, seeing: View, seen: View, matches: NDArray[np.intp]
@@ -133,7 +136,7 @@ class Verifier:
         threshold = config.max_reprojection_error_px / seeing.camera.fx
         solution = solve_pnp_ransac(observations, threshold, config.ransac_iterations)
         if solution is None:
-            raise _Rejected(Verification(Status.NO_GEOMETRICAL_CONSISTENCY, matches=matches))
+            raise _RejectedError(Verification(Status.NO_GEOMETRICAL_CONSISTENCY, matches=matches))
         is_inlier[np.flatnonzero(usable)[solution[1]]] = True
         self._check_inliers(seeing, matches, is_inlier, int(usable.sum()))
         return solution[0], is_inlier
@@ -159,7 +162,7 @@ class Verifier:
             if area < config.min_inlier_area:
                 status = Status.INLIERS_TOO_CONCENTRATED
         if status is not None:
-            raise _Rejected(Verification(status, matches=matches, is_inlier=is_inlier))
+            raise _RejectedError(Verification(status, matches=matches, is_inlier=is_inlier))
 
     def _refine(
         self, query: View, match: View, inliers: NDArray[np.intp], T_match_query: Pose
@@ -174,9 +177,7 @@ class Verifier:
             by_query if len(by_query) else None,
         )
 
-    def _observations(
-        self, seeing: View, seen: View, pairs: NDArray[np.intp]
-    ) -> Observations:
+    def _observations(self, seeing: View, seen: View, pairs: NDArray[np.intp]) -> Observations:
         """Pairs (P, 2) index into the features of ``seeing`` and of ``seen``."""
         return Observations(
             landmarks_m=seen.features.landmarks_m[pairs[:, 1]],
@@ -202,11 +203,11 @@ class Verifier:
             return T_match_query, information
         moved = se3.inverse(T_match_query) @ aligned[0]
         if self._disagrees(moved):
-            raise _Rejected(Verification(Status.DEPTH_DISAGREES))
+            raise _RejectedError(Verification(Status.DEPTH_DISAGREES))
         # Colour and depth are rarely registered to a pixel, an error all landmarks share; the
         # depth images agree among themselves, so the pixels must not outweigh them by number.
         shared = _floor(self._config.min_pnp_sigma_deg, self._config.min_pnp_sigma_m)
-        limited = np.linalg.inv(np.linalg.inv(information) + shared)
+        limited = np.asarray(np.linalg.inv(np.linalg.inv(information) + shared), np.float64)
         return fuse(T_match_query, limited, *aligned)
 
     def _check_depth(self, query: View, match: View, T_match_query: Pose) -> None:
@@ -222,7 +223,7 @@ class Verifier:
                 found.overlap < self._config.min_depth_overlap
                 or found.agreement < self._config.min_depth_agreement
             ):
-                raise _Rejected(Verification(Status.DEPTH_DISAGREES))
+                raise _RejectedError(Verification(Status.DEPTH_DISAGREES))
 
     def _disagrees(self, difference: Pose) -> bool:
         config = self._config
@@ -235,16 +236,13 @@ class Verifier:
         """Invert and inflate the information; reject a pose known too poorly to be of use."""
         config = self._config
         floor = _floor(config.min_sigma_deg, config.min_sigma_m)
-        try:
-            covariance = config.covariance_inflation * np.linalg.inv(information) + floor
-        except np.linalg.LinAlgError:
-            raise _Rejected(Verification(Status.UNCERTAIN_POSE)) from None
+        covariance = config.covariance_inflation * np.linalg.inv(information) + floor
         variances = np.diag(covariance)
         if not (np.isfinite(covariance).all() and (variances > 0).all()):
-            raise _Rejected(Verification(Status.UNCERTAIN_POSE))
+            raise _RejectedError(Verification(Status.UNCERTAIN_POSE))
         rotation_deg = np.degrees(np.sqrt(variances[:3].max()))
         if rotation_deg > config.max_sigma_deg or variances[3:].max() > config.max_sigma_m**2:
-            raise _Rejected(Verification(Status.UNCERTAIN_POSE))
+            raise _RejectedError(Verification(Status.UNCERTAIN_POSE))
         return (covariance + covariance.T) / 2
 
 

@@ -57,7 +57,9 @@ def pose_from_message(message: PoseMessage) -> Pose:
     return se3.pose_from_quat((p.x, p.y, p.z), (q.x, q.y, q.z, q.w))
 
 
-def transform_to_message(T_a_b: Pose, stamp_ns: int, frame_a: str, frame_b: str) -> TransformStamped:
+def transform_to_message(
+    T_a_b: Pose, stamp_ns: int, frame_a: str, frame_b: str
+) -> TransformStamped:
     """Build the transform tf2 calls ``frame_a`` (parent) to ``frame_b`` (child)."""
     transform = Transform()
     t, q = transform.translation, transform.rotation
@@ -169,8 +171,9 @@ def depth_from_message(message: Image) -> NDArray[np.float32] | None:
         raise InputError(f"keyframe depth has encoding '{message.encoding}'")
     values = np.frombuffer(message.data, types[message.encoding])
     if values.size != message.height * message.width:
-        raise InputError(f'keyframe depth has {values.size} values instead of '
-                         f'{message.height * message.width}')
+        raise InputError(
+            f'keyframe depth has {values.size} values instead of {message.height * message.width}'
+        )
     depth = values.reshape(message.height, message.width).astype(np.float32)
     return depth if message.encoding == '32FC1' else depth * np.float32(0.001)
 
@@ -187,6 +190,10 @@ def _raw_image(image: NDArray[np.generic], header: Header, encoding: str) -> Ima
     message = Image(header=header, height=height, width=width, encoding=encoding)
     message.is_bigendian = int(sys.byteorder == 'big')
     message.step = image.nbytes // height
-    message.data = packed(image.view(np.uint8) if image.flags.c_contiguous
-                          else np.ascontiguousarray(image).view(np.uint8), 'B')
+    message.data = packed(
+        image.view(np.uint8)
+        if image.flags.c_contiguous
+        else np.ascontiguousarray(image).view(np.uint8),
+        'B',
+    )
     return message

@@ -114,7 +114,9 @@ class HostKeyframeJoiner:
                 if not self._is_past(stamp_ns):
                     return
                 self._poses.popleft()
-                self._on_drop('no_image', f'no image has the stamp {stamp_ns} ns of a keyframe pose')
+                self._on_drop(
+                    'no_image', f'no image has the stamp {stamp_ns} ns of a keyframe pose'
+                )
                 continue
             points = self._points.get(stamp_ns)
             if points is None and wait_for_points and len(self._poses) <= _MAX_NEWER_POSES:

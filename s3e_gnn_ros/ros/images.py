@@ -12,7 +12,7 @@ from s3e_gnn_ros.errors import DropError
 
 try:
     from cv_bridge import CvBridge
-except Exception:  # noqa: BLE001  built against another numpy it fails with more than ImportError
+except Exception:
     CvBridge = None
 
 
@@ -31,7 +31,7 @@ def decode_image(message: Any, bridge: Any = None) -> NDArray[np.uint8]:
         return messages.image_from_message(message)  # also says what is wrong with it
     try:
         image = bridge.imgmsg_to_cv2(message, 'bgr8')
-    except Exception as err:  # noqa: BLE001  cv_bridge lets errors of OpenCV and boost through
+    except Exception as err:
         raise DropError('image_encoding', f'cv_bridge cannot convert the image: {err}') from err
     return np.array(image, dtype=np.uint8)
 

@@ -90,8 +90,10 @@ class Inputs:
                 other for other, types in offered if type_name in types and other != name
             )
             others = [other for other in others if self._node.count_publishers(other)]
-            where = f'publishers of its type exist on {", ".join(others)}' if others else (
-                'no topic of its type is published'
+            where = (
+                f'publishers of its type exist on {", ".join(others)}'
+                if others
+                else ('no topic of its type is published')
             )
             self._node.get_logger().warning(
                 f"input '{topic}' ({name}) has received nothing so far; {where}"

@@ -63,7 +63,9 @@ class Intake:
             if verdict is Verdict.DROP_OLD_SESSION:
                 raise DropError('old_session', f'{topic} at {stamp} ns: {verdict.value}')
             if verdict is Verdict.NEW_SESSION:
-                self._logger.warning(f'time jumped back to {stamp} ns on {topic}: a new session begins')
+                self._logger.warning(
+                    f'time jumped back to {stamp} ns on {topic}: a new session begins'
+                )
                 self._on_new_session()
             use(message)
 

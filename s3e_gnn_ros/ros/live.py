@@ -168,8 +168,11 @@ class _LiveRun:
             status = collector.graph_status()
             have = {name: status.counters[name] for name in wanted}
             mine = {'keyframes': len(collector.queries), 'closures': len(collector.closures)}
-            if status.is_idle and have == wanted and mine == wanted and self._memory.is_complete(
-                wanted['keyframes']
+            if (
+                status.is_idle
+                and have == wanted
+                and mine == wanted
+                and self._memory.is_complete(wanted['keyframes'])
             ):
                 return status
             self._check(watch.still_s(status.counters), _STALL_TIMEOUT_S / 3)

@@ -46,7 +46,9 @@ class LoopClosureNode(Node):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(
-            names.LOOP_CLOSURE_NODE, automatically_declare_parameters_from_overrides=True, **options
+            names.LOOP_CLOSURE_NODE,
+            automatically_declare_parameters_from_overrides=True,
+            **options,
         )
         config = load_parameters(self)
         self._config = config
@@ -108,7 +110,9 @@ class LoopClosureNode(Node):
             T_odom_camera = posed.frame.T_odom_camera
             assert T_odom_camera is not None  # that is what made it complete
             is_chosen_by_host = self._config.node.keyframe_source == 'host'
-            if is_chosen_by_host or self._selector.is_keyframe(posed.frame.stamp_ns, T_odom_camera):
+            if is_chosen_by_host or self._selector.is_keyframe(
+                posed.frame.stamp_ns, T_odom_camera
+            ):
                 self._statistics.count('keyframes_chosen')
                 self._worker.offer((self._session, posed))
 
@@ -162,7 +166,9 @@ class LoopClosureNode(Node):
             self._closures.publish(closure)
 
     def _report_bug(self, err: Exception) -> None:
-        self._intake.drop('worker_error', f'{type(err).__name__} while processing a keyframe: {err}')
+        self._intake.drop(
+            'worker_error', f'{type(err).__name__} while processing a keyframe: {err}'
+        )
 
 
 def host_feature_ids(features: Features, points: HostPoints | None) -> np.ndarray | None:

@@ -1,4 +1,4 @@
-"""The transform from map to odom: on /tf where tf2_msgs is installed, else on a topic of its own."""
+"""The transform from map to odom: on /tf where tf2_msgs is installed, else on a topic of ours."""
 
 from __future__ import annotations
 

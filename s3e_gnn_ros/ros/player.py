@@ -96,7 +96,7 @@ class Player:
             if self._start_ns >= self._end_ns and options.start_offset_s > 0:
                 length_s = (bag.end_ns - bag.start_ns) / 1e9
                 raise RecordingError(
-                    f"start offset {options.start_offset_s} s lies beyond the {length_s:.1f} s "
+                    f'start offset {options.start_offset_s} s lies beyond the {length_s:.1f} s '
                     f"of '{path}'"
                 )
             self._create_publishers(bag.connections)

@@ -69,9 +69,7 @@ class PoseGraphNode(Node):
             config.pose_graph, self._statistics, self._intake.drop, self._publish_graph
         )
         self._create_inputs()
-        self._recovery = Recovery(
-            self, self._inbox.missing, self._take_recovered, self._give_up
-        )
+        self._recovery = Recovery(self, self._inbox.missing, self._take_recovered, self._give_up)
         self._timer = self.create_timer(_PUBLISH_PERIOD_S, self._graph.tick)
 
     def close(self) -> None:

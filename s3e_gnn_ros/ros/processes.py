@@ -171,7 +171,9 @@ def wait_for_first(children: Sequence[Child], period_s: float = 0.1) -> int:
     """
     stopped_by: list[int] = []
     numbers = (signal.SIGINT, signal.SIGTERM)
-    previous = {n: signal.signal(n, lambda number, _frame: stopped_by.append(number)) for n in numbers}
+    previous = {
+        n: signal.signal(n, lambda number, _frame: stopped_by.append(number)) for n in numbers
+    }
     try:
         while not stopped_by and all(child.returncode is None for child in children):
             time.sleep(period_s)

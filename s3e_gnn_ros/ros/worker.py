@@ -103,5 +103,5 @@ class Worker(Generic[T]):
     def _guarded(self, call: Callable[[], None]) -> None:
         try:
             call()
-        except Exception as err:  # noqa: BLE001  whatever one item does, the next is served
+        except Exception as err:
             self._on_error(err)

@@ -1,4 +1,4 @@
-"""What the tests of the ROS graph share: a small recording, and processes in a domain of their own."""
+"""What the tests of the ROS graph share: a small recording, and processes in their own domain."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import time
 import warnings
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
@@ -80,7 +81,7 @@ def drifting(poses: list[np.ndarray], per_step_m: float = 0.004) -> list[np.ndar
     """Start at the origin, and turn and slide a little with every step."""
     drift = se3.expmap([0.0, 0.001, 0.0, 0.0, 0.0, per_step_m])
     T = [np.eye(4)]
-    for before, after in zip(poses, poses[1:], strict=False):
+    for before, after in pairwise(poses):
         T.append(T[-1] @ se3.inverse(before) @ after @ drift)
     return T
 
@@ -109,7 +110,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_recording(tmp_path_factory.mktemp('recordings') / 'out_and_back')
 
 
-@pytest.fixture()
+@pytest.fixture
 def domain(monkeypatch: pytest.MonkeyPatch) -> int:
     """Set a ROS domain that no other test of this run uses, for this process and its children."""
     global _last_domain
@@ -124,7 +125,7 @@ _last_domain = os.getpid() % 101
 NODE_CONFIG = """
 /**:
   ros__parameters:
-    keyframes: {min_translation_m: 0.15, min_rotation_deg: 10.0}
+    keyframes: {min_translation_m: 0.15, min_rotation_deg: 10.0, min_interval_s: 0.0}
     retrieval: {min_time_gap_s: 1.5, min_keyframe_gap: 4}
     node: {reliable_inputs: true, sync_queue_size: 300}
 """
@@ -180,16 +181,30 @@ class Robot:
         }
         self.collector = Collector(self.keyframes.append)
 
+    def host_publishers(self):
+        """Return publishers of what a front end such as VINS-Mono gives."""
+        from nav_msgs.msg import Odometry
+        from sensor_msgs.msg import PointCloud
+
+        from s3e_gnn_ros.ros.qos import reliable_qos
+
+        kinds = {'keyframe_pose': Odometry, 'keyframe_points': PointCloud, 'extrinsic': Odometry}
+        return {
+            name: self._node.create_publisher(kind, name, reliable_qos(100))
+            for name, kind in kinds.items()
+        }
+
     def start(self, name: str, *arguments: str):
         """Start a node, and wait until it listens and answers."""
         from s3e_gnn_ros.ros.processes import Child, node_command, ros_arguments
 
+        topic = 'image' if name == 'loop_closure' else 'odometry'
+        before = self.publishers[topic].get_subscription_count()
         self._num_started += 1
         command = node_command(name, [*ros_arguments(self._folder / 'config.yaml'), *arguments])
         child = Child(f'{name}_{self._num_started}', command, folder=self._folder)
         self._children.append(child)
-        wanted = sum(child.returncode is None for child in self._children)
-        self.wait(lambda: self.publishers['odometry'].get_subscription_count() == wanted, child)
+        self.wait(lambda: self.publishers[topic].get_subscription_count() > before, child)
         status = self.loop_status if name == 'loop_closure' else self.graph_status
         self.wait(lambda: status() is not None, child)
         return child
@@ -200,7 +215,9 @@ class Robot:
         child.process.wait()
         alive = sum(child.returncode is None for child in self._children)
         # Fast DDS notices the death when the lease of the participant runs out.
-        self.wait(lambda: self.publishers['odometry'].get_subscription_count() == alive, limit_s=60)
+        self.wait(
+            lambda: self.publishers['odometry'].get_subscription_count() == alive, limit_s=60
+        )
 
     def play(self, recording: Path, first: int, last: int) -> None:
         """Publish frames ``first`` up to ``last`` of a recording as fast as they are taken."""
@@ -227,6 +244,10 @@ class Robot:
         self.collector.spin(0.1)
         return ask() if self.collector.is_answering(service) else None
 
+    def num_subscribers(self, topic: str) -> int:
+        """Return how many nodes listen to a topic."""
+        return self._node.count_subscribers(topic)
+
     def wait(self, condition, child=None, limit_s: float = 90.0) -> None:
         """Wait for a condition; fail when a child dies or the time runs out."""
         end_s = time.monotonic() + limit_s
@@ -247,13 +268,20 @@ class Robot:
         rclpy.try_shutdown(context=self._context)
 
 
-@pytest.fixture()
-def robot(domain, tmp_path, monkeypatch):
+@pytest.fixture(scope='session')
+def short_lease(tmp_path_factory):
+    """Return a profile of Fast DDS by which dead processes are soon noticed."""
+    path = tmp_path_factory.mktemp('profiles') / 'fast_dds.xml'
+    path.write_text(SHORT_LEASE)
+    return path
+
+
+@pytest.fixture
+def robot(domain, tmp_path, monkeypatch, short_lease):
     """Return a robot in a domain of its own."""
-    profiles = tmp_path / 'fast_dds.xml'
-    profiles.write_text(SHORT_LEASE)
-    for name in ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE'):
-        monkeypatch.setenv(name, str(profiles))
+    is_humble = os.environ.get('ROS_DISTRO') == 'humble'
+    name = 'FASTRTPS' if is_humble else 'FASTDDS'
+    monkeypatch.setenv(f'{name}_DEFAULT_PROFILES_FILE', str(short_lease))
     pytest.importorskip('rclpy')
     pytest.importorskip('s3e_gnn_ros.msg')
     robot = Robot(tmp_path)

@@ -22,12 +22,12 @@ def picture(stamp_ns):
     return Picture(stamp_ns, np.zeros((2, 2), np.uint8), None, 'camera')
 
 
-@pytest.fixture()
+@pytest.fixture
 def drops():
     return []
 
 
-@pytest.fixture()
+@pytest.fixture
 def joiner(drops):
     return HostKeyframeJoiner(5, lambda reason, _sentence: drops.append(reason))
 

@@ -16,7 +16,13 @@ from s3e_gnn_ros.evaluation.replay import replay_offline
 from s3e_gnn_ros.ros import processes
 from s3e_gnn_ros.ros.live import replay_live
 
-CONFIG = config_from_dotted({'retrieval.min_time_gap_s': 1.5, 'retrieval.min_keyframe_gap': 4})
+CONFIG = config_from_dotted(
+    {
+        'keyframes.min_translation_m': 0.25,
+        'retrieval.min_time_gap_s': 1.5,
+        'retrieval.min_keyframe_gap': 4,
+    }
+)
 
 
 def test_live_and_offline_close_the_same_loops(recording, domain):
@@ -51,5 +57,7 @@ def test_a_child_that_dies_is_an_error_with_its_last_words(
     recording, domain, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setitem(processes.NODE_MODULES, 'pose_graph', 's3e_gnn_ros.no_such_node')
-    with pytest.raises(S3EError, match='pose_graph_node ended with status 1.*no_such_node.*log: '):
+    with pytest.raises(
+        S3EError, match=r'pose_graph_node ended with status 1.*no_such_node.*log: '
+    ):
         replay_live(recording, RecordingOptions(), CONFIG, 3.0)

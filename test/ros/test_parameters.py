@@ -14,7 +14,7 @@ from s3e_gnn_ros.errors import ConfigError
 from s3e_gnn_ros.ros.parameters import load_parameters
 
 
-@pytest.fixture()
+@pytest.fixture
 def load(domain):
     """Return a function that makes a node with overrides and gives node and configuration."""
     context = rclpy.Context()
@@ -26,7 +26,8 @@ def load(domain):
             'tested',
             context=context,
             parameter_overrides=[
-                Parameter(name.replace('__', '.'), value=value) for name, value in overrides.items()
+                Parameter(name.replace('__', '.'), value=value)
+                for name, value in overrides.items()
             ],
             automatically_declare_parameters_from_overrides=True,
         )

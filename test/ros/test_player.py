@@ -34,7 +34,7 @@ def play(*arguments, **options):
     )
 
 
-@pytest.fixture()
+@pytest.fixture
 def listener(domain):
     """Return what came on each topic, as raw bytes with the time of arrival, and the executor."""
     context = rclpy.Context()

@@ -24,7 +24,7 @@ class Gate:
         self.seen.append(item)
 
 
-@pytest.fixture()
+@pytest.fixture
 def gate():
     gate = Gate()
     yield gate
