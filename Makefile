@@ -8,6 +8,8 @@ EXTRAS := simulation,ros,build,dev
 BUILD := $(VENV)/build/s3e_gnn_ros
 INTERFACES := $(VENV)/lib/s3e_gnn_ros/interfaces
 DEMO := out/demo
+# A recorded pose graph for `make bench`, where there is one.
+G2O ?= $(wildcard ../shared/data/pose_graphs/parking-garage.g2o)
 
 # A sourced ROS install must not mix with the wheels of the environment.
 unexport AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH LD_LIBRARY_PATH PYTHONPATH
@@ -39,7 +41,7 @@ format: env  ## bring the sources into the house format
 	$(PY) -m ruff check --fix .
 
 bench: env  ## print run time and memory of each stage
-	$(PY) -m s3e_gnn_ros.evaluation.bench $(ARGS)
+	$(S3E) bench $(ARGS)
 
 config: env  ## write config/default.yaml anew after a change of the defaults
 	$(S3E) config > config/default.yaml.new

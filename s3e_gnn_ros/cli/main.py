@@ -18,6 +18,7 @@ COMMANDS = {
     'run': 'start both nodes without ROS launch',
     'simulate': 'render a recording of a procedural building',
     'vocabulary': 'train a bag-of-words vocabulary from images',
+    'bench': 'measure run time and memory of every part',
     'config': 'print the default configuration',
 }
 """Each is a module of this package with ``add_arguments(parser)`` and ``run(args)``.

@@ -127,7 +127,6 @@ def refine_pose(
         on its right. The information is scaled by the residuals actually left when these are
         larger than the stated sigmas.
     """
-
     T = T_a_b
     residuals, jacobian = _linearise(T, seen_by_a, seen_by_b)
     for _ in range(_MAX_STEPS):

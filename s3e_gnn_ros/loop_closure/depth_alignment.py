@@ -124,18 +124,32 @@ def depth_agreement(match: DepthImage, query: DepthImage, T_match_query: Pose) -
     points = back_project(query, 2, 0.0, np.inf)
     moved = se3.transform_points(T_match_query, points)
     moved = moved[moved[:, 2] > 0.1]
-    pixels = np.round(match.camera.project(moved)).astype(np.int64)
-    height, width = match.depth_m.shape
-    inside = ((pixels >= 0) & (pixels < (width, height))).all(axis=1)
-    measured = match.depth_m[pixels[inside, 1], pixels[inside, 0]].astype(np.float64)
+    moved, pixels = _seen(match, moved)
+    measured = match.depth_m[pixels[:, 1], pixels[:, 0]].astype(np.float64)
     known = measured > 0
-    z, measured = moved[inside, 2][known], measured[known]
+    z, measured = moved[known, 2], measured[known]
     tolerance = np.maximum(0.05, 0.025 * measured)
     agrees = int((np.abs(z - measured) <= tolerance).sum())
     contradicts = int((z < measured - tolerance).sum())
     return DepthAgreement(
         overlap=len(z) / max(len(points), 1), agreement=agrees / max(agrees + contradicts, 1)
     )
+
+
+def _seen(
+    image: DepthImage, points: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the points (N, 3) in front of a camera that it sees, and their pixels (N, 2)."""
+    camera = image.camera
+    exact = camera.project(points)
+    inside = ((exact >= -0.5) & (exact < (camera.width - 0.5, camera.height - 0.5))).all(axis=1)
+    points, exact = points[inside], exact[inside]
+    if camera.is_distorted:  # its polynomial folds points far outside the view back into it
+        error = camera.normalise(exact) - points[:, :2] / points[:, 2:]
+        is_seen = (np.abs(error) < (1.0 / camera.fx, 1.0 / camera.fy)).all(axis=1)
+        points, exact = points[is_seen], exact[is_seen]
+    pixels = np.clip(np.round(exact), 0, (camera.width - 1, camera.height - 1))
+    return points, pixels.astype(np.int64)
 
 
 def back_project(

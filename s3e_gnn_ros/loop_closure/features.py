@@ -53,7 +53,7 @@ class OrbExtractor:
         grey = to_grey(frame.image)
         self._fit_pyramid(grey)
         own = self._orb.detect(grey, None)
-        given = [cv2.KeyPoint(float(x), float(y), size, _angle=-1) for x, y in points_px]
+        given = [cv2.KeyPoint(float(x), float(y), size, angle=-1) for x, y in points_px]
         # ORB gives no angle to keypoints it did not detect, and would describe them upright.
         _set_intensity_centroid_angles(grey, given)
         keypoints, descriptors = self._orb.compute(grey, [*given, *own])

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import socket
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +22,7 @@ from s3e_gnn_ros.errors import ConfigError, RecordingError, S3EError
 from s3e_gnn_ros.evaluation.result import ReplayResult
 from s3e_gnn_ros.geometry import se3
 from s3e_gnn_ros.ros.collector import Collector, NodeStatus
+from s3e_gnn_ros.ros.domain import private_domain
 from s3e_gnn_ros.ros.live_result import LiveMemory
 from s3e_gnn_ros.ros.processes import Child, cli_command, node_command, ros_arguments
 
@@ -34,7 +33,6 @@ _POLL_S = 0.3
 _SYNC_QUEUE_SIZE = 600
 """Deep enough that a machine that stalls for a while loses nothing."""
 _KEYFRAME_QUEUE_SIZE = 100000
-_LAST_DOMAIN = 101
 
 
 def replay_live(
@@ -67,7 +65,7 @@ def replay_live(
     memory = LiveMemory(config)
     folder = Path(tempfile.mkdtemp(prefix='s3e_gnn_live_'))
     started_s = time.perf_counter()
-    with _private_domain():
+    with private_domain():
         run = _LiveRun(path, recording, config, folder, memory)
         run.play(rate, progress)
     shutil.rmtree(folder, ignore_errors=True)  # after a failure the logs stay
@@ -274,36 +272,3 @@ def _body_camera(
 def _base(topic: str) -> str:
     """Return the topic without its transport, which the node appends itself."""
     return topic.removesuffix('/compressedDepth').removesuffix('/compressed')
-
-
-@contextmanager
-def _private_domain() -> Iterator[None]:
-    """Keep the graph on this machine, in a domain that nobody else uses."""
-    extra = {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
-    if os.environ.get('ROS_DISTRO') == 'humble':
-        extra = {'ROS_LOCALHOST_ONLY': '1'}
-    if not os.environ.get('ROS_DOMAIN_ID'):
-        extra['ROS_DOMAIN_ID'] = str(_free_domain())
-    before = {name: os.environ.get(name) for name in extra}
-    os.environ.update(extra)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-def _free_domain() -> int:
-    """Return a domain whose first ports (RTPS: 7400 + 250 x domain + 10) nobody has bound."""
-    start = 1 + os.getpid() % _LAST_DOMAIN
-    for domain in [*range(start, _LAST_DOMAIN + 1), *range(1, start)]:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.bind(('127.0.0.1', 7410 + 250 * domain))
-            except OSError:
-                continue
-        return domain
-    raise S3EError('every ROS domain from 1 to 101 is in use on this machine: set ROS_DOMAIN_ID')

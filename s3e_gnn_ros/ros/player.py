@@ -28,6 +28,8 @@ from s3e_gnn_ros.ros.qos import reliable_qos
 _DEPTH = 200
 _CLOCK_PERIOD_S = 0.02
 _ACK_TIMEOUT_S = 5.0
+_MATCH_S = 0.5
+"""A subscriber that has been found may itself not yet have found the publisher."""
 
 
 @dataclass(frozen=True)
@@ -205,6 +207,8 @@ class Player:
             ]
             if not lonely or time.monotonic() >= give_up_s:
                 self.report.without_subscriber = sorted(lonely)
+                if self._options.wait_for_subscribers_s > 0:
+                    self._stop.wait(_MATCH_S)
                 return
             self._stop.wait(0.05)
 

@@ -39,7 +39,7 @@ pixels = arrays(
 def test_project_inverts_normalise(camera, points_px, z):
     plane = camera.normalise(points_px)
     points = np.column_stack([plane, np.ones(len(plane))]) * z
-    np.testing.assert_allclose(camera.project(points), points_px, atol=0.05)
+    np.testing.assert_allclose(camera.project(points), points_px, atol=1e-4)
 
 
 @pytest.mark.parametrize('camera', CAMERAS.values(), ids=CAMERAS)

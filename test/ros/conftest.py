@@ -207,6 +207,7 @@ class Robot:
         self.wait(lambda: self.publishers[topic].get_subscription_count() > before, child)
         status = self.loop_status if name == 'loop_closure' else self.graph_status
         self.wait(lambda: status() is not None, child)
+        self.collector.spin(0.5)  # it has been found, but may not have found everybody yet
         return child
 
     def kill(self, child) -> None:

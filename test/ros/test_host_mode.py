@@ -46,8 +46,13 @@ def test_keyframes_have_the_camera_pose_and_the_hosts_points(robot):
     robot.wait(lambda: all(p.get_subscription_count() for p in host.values()), node)
     rng = np.random.default_rng(0)
     picture = np.kron(rng.integers(0, 256, (30, 40)), np.ones((4, 4))).astype(np.uint8)
-    points_px = rng.integers(30, 90, (20, 2))
-    host['extrinsic'].publish(pose_message(0, T_BODY_CAMERA))
+    points_px = rng.integers(35, 85, (20, 2))
+
+    def knows_extrinsic():
+        host['extrinsic'].publish(pose_message(0, T_BODY_CAMERA))
+        return robot.loop_status().counters['received.extrinsic'] > 0
+
+    robot.wait(knows_extrinsic, node)
     stamps = [START_NS + i * 100_000_000 for i in range(8)]
     for i, stamp_ns in enumerate(stamps):
         header = conv.make_header(stamp_ns, 'eye')

@@ -1,0 +1,71 @@
+"""``s3e-gnn bench``: run time and memory of every part, in one table."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+_NUM_PARTS = 5  # beside the recorded pose graphs
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        '--frames', type=int, default=60, metavar='N', help='frames to render (%(default)s)'
+    )
+    parser.add_argument(
+        '--keyframes',
+        type=int,
+        nargs='+',
+        default=[100, 1000, 10000],
+        metavar='N',
+        help='sizes of the map at which retrieval is measured (%(default)s)',
+    )
+    parser.add_argument(
+        '--poses', type=int, default=1000, metavar='N', help='poses of the graph (%(default)s)'
+    )
+    parser.add_argument(
+        '--g2o',
+        type=Path,
+        action='append',
+        default=[],
+        metavar='FILE',
+        help='also optimise a recorded pose graph online; may be given again',
+    )
+    parser.add_argument('--seed', type=int, default=0, help='of all that is made up')
+    parser.add_argument(
+        '--config', type=Path, metavar='YAML', help='settings that differ from the defaults'
+    )
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Measure, print the table."""
+    from s3e_gnn_ros.evaluation.bench_memory import resident_bytes
+
+    start_bytes = resident_bytes()  # before the libraries are loaded
+    from tqdm import tqdm
+
+    from s3e_gnn_ros.config import load_config
+    from s3e_gnn_ros.errors import ConfigError
+    from s3e_gnn_ros.evaluation.bench import MIN_FRAMES, BenchOptions, run_bench
+    from s3e_gnn_ros.evaluation.bench_table import bench_table
+    from s3e_gnn_ros.simulation.recording import SimulatedRecording, SimulationOptions
+
+    options = BenchOptions(
+        tuple(args.keyframes), args.poses, tuple(args.g2o), args.seed, start_bytes
+    )
+    if args.frames < MIN_FRAMES:
+        raise ConfigError(f'--frames is {args.frames} instead of at least {MIN_FRAMES}')
+    config = load_config(args.config) if args.config else None
+    with tqdm(total=_NUM_PARTS + len(args.g2o), desc='building', disable=None) as bar:
+
+        def show(part: str) -> None:
+            bar.set_description(part)
+            bar.update()
+
+        recording = SimulatedRecording(SimulationOptions(args.seed, max_frames=args.frames))
+        result = run_bench(recording, options, config, show)
+    if not args.json:
+        print(bench_table(result))
+    return result

@@ -1,0 +1,220 @@
+"""Run time and memory of everything, measured in one go."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from s3e_gnn_ros.config import Config
+from s3e_gnn_ros.data.recording import Recording
+from s3e_gnn_ros.errors import ConfigError, RecordingError
+from s3e_gnn_ros.evaluation.bench_memory import array_bytes, resident_bytes
+from s3e_gnn_ros.evaluation.bench_pose_graph import time_drive
+from s3e_gnn_ros.evaluation.bench_retrieval import Growth, mixtures, time_growth
+from s3e_gnn_ros.evaluation.bench_stages import there_and_back, time_stages
+from s3e_gnn_ros.evaluation.bench_timing import Timing, measure
+from s3e_gnn_ros.loop_closure.features import OrbExtractor
+from s3e_gnn_ros.loop_closure.view import make_view
+from s3e_gnn_ros.pose_graph.replay import online_update_times
+from s3e_gnn_ros.retrieval.vocabulary_file import load_vocabulary
+from s3e_gnn_ros.types import Frame, Keyframe
+
+Progress = Callable[[str], None]
+"""Called with the name of each part when it begins."""
+
+MIN_FRAMES = 4
+_NUM_LOADS = 3
+_NOTES = (
+    'x features: median over the median of the features stage, to compare machines',
+    'stages: frames driven forwards, then those in between backwards, so that each place is seen '
+    'again from half a step aside; verification: all candidates of a keyframe together',
+    'retrieval: each keyframe has as many words as a frame, drawn from those of three frames; one '
+    'short drive shares more words than a whole building does, so this is on the slow side',
+    'made-up poses: laps of 100 with a loop at every tenth pose from the second lap on; the graph '
+    'is updated after each pose, as it is for recorded ones',
+)
+
+
+@dataclass(frozen=True)
+class BenchOptions:
+    """What to measure.
+
+    Attributes:
+        sizes: numbers of keyframes at which retrieval is measured.
+        num_poses: of the made-up drive for the pose graph.
+        g2o: recorded pose graphs to optimise online.
+        seed: of all that is made up.
+        start_bytes: resident memory before any library was loaded, if known.
+
+    Raises:
+        ConfigError: a number is out of range.
+        RecordingError: a file of ``g2o`` does not exist.
+    """
+
+    sizes: tuple[int, ...] = (100, 1_000, 10_000)
+    num_poses: int = 1_000
+    g2o: tuple[Path, ...] = ()
+    seed: int = 0
+    start_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the ranges, and the files before minutes are spent on all else."""
+        if not self.sizes or min(self.sizes) < 1:
+            raise ConfigError(f'keyframes are {list(self.sizes)} instead of at least 1 each')
+        if self.num_poses < 1:
+            raise ConfigError(f'poses are {self.num_poses} instead of at least 1')
+        if self.seed < 0:
+            raise ConfigError(f'seed is {self.seed} instead of at least 0')
+        for path in self.g2o:
+            if not path.is_file():
+                raise RecordingError(f"no such pose graph: '{path}'")
+
+
+def run_bench(
+    recording: Recording,
+    options: BenchOptions,
+    config: Config | None = None,
+    progress: Progress = lambda _: None,
+) -> dict[str, Any]:
+    """Measure the stages on a recording, and retrieval and pose graph as they grow.
+
+    Args:
+        recording: a short drive with odometry, 4 frames at least.
+        options: what else to measure.
+        config: all settings; the defaults when None.
+        progress: told about each part.
+
+    Returns:
+        ``machine``; ``stages``, ``retrieval`` and ``others``, lists of timings with ``name,
+        count, p50_ms, p95_ms, max_ms`` and ``ratio``, the median over that of the features
+        stage; ``growth``, a list with ``num_keyframes, query_p50_ms, add_p50_ms,
+        bytes_per_keyframe``; ``memory`` in bytes by name; ``outcome``, what became of the
+        drive's queries, by status, and its closures; ``notes``.
+
+    Raises:
+        RecordingError: the recording or a pose graph cannot be used.
+        InputError: the vocabulary cannot be read, or a pose graph cannot be solved.
+    """
+    bench = _Bench(options, Config() if config is None else config, progress)
+    bench.load()
+    bench.time_pose_graphs()
+    progress('frames')
+    frames = there_and_back(list(recording.frames()))
+    if len(frames) < MIN_FRAMES:
+        raise RecordingError(
+            f"recording '{recording.name}' has {len(frames)} frames instead of {MIN_FRAMES}"
+        )
+    bench.time_pipeline(frames)
+    bench.time_growth(bench.describe(frames))
+    return bench.result()
+
+
+class _Bench:
+    """Does one part after the other and gathers what they measure."""
+
+    def __init__(self, options: BenchOptions, config: Config, progress: Progress) -> None:
+        self._options = options
+        self._config = config
+        self._progress = progress
+        self._stages: list[Timing] = []
+        self._others: list[Timing] = []
+        self._growth: list[Growth] = []
+        self._outcome: Counter[str] = Counter()
+        self._memory: dict[str, int] = {}
+        if options.start_bytes is not None:
+            self._memory['resident at start'] = options.start_bytes
+
+    def load(self) -> None:
+        """Load the vocabulary; by now every library is loaded, too."""
+        self._progress('vocabulary')
+        path = self._config.retrieval.vocabulary
+        load_ms = [measure(lambda: load_vocabulary(path)) for _ in range(_NUM_LOADS)]
+        self._others.append(Timing('load vocabulary', np.array(load_ms)))
+        self._vocabulary = load_vocabulary(path)
+        self._memory['resident with libraries and vocabulary'] = resident_bytes()
+
+    def time_pose_graphs(self) -> None:
+        """Time the made-up drive and the recorded graphs."""
+        options, config = self._options, self._config.pose_graph
+        self._progress('pose graph')
+        self._others.append(time_drive(options.num_poses, config, options.seed))
+        for path in options.g2o:
+            self._progress(path.name)
+            samples_ms = online_update_times(path, config) * 1e3
+            self._others.append(Timing(f'add pose of {path.stem}', samples_ms))
+
+    def time_pipeline(self, frames: Sequence[Frame]) -> None:
+        """Time the stages on a drive."""
+        self._progress('stages')
+        self._stages, self._outcome = time_stages(frames, self._config)
+
+    def describe(self, frames: Sequence[Frame]) -> list[NDArray[np.uint8]]:
+        """Return the descriptors (N, 32) of each frame; weigh what is kept of a keyframe."""
+        extractor = OrbExtractor(self._config.features)
+        keyframes = [
+            Keyframe(index, 0, frame, extractor.extract(frame))
+            for index, frame in enumerate(frames)
+        ]
+        view_bytes = [array_bytes(make_view(keyframe)) for keyframe in keyframes]
+        self._memory['view of a keyframe'] = round(np.median(view_bytes))
+        descriptors = [keyframe.features.descriptors for keyframe in keyframes]
+        words_ms = [measure(lambda d=d: self._vocabulary.transform(d)) for d in descriptors]
+        self._others.append(Timing('words of a keyframe', np.array(words_ms)))
+        return descriptors
+
+    def time_growth(self, descriptors: list[NDArray[np.uint8]]) -> None:
+        """Time retrieval at each size."""
+        self._progress('retrieval')
+        vectors = mixtures(
+            descriptors, self._vocabulary, np.random.default_rng(self._options.seed)
+        )
+        sizes = sorted(set(self._options.sizes))
+        before = resident_bytes()
+        self._memory['resident before retrieval'] = before
+        for growth in time_growth(vectors, self._vocabulary.num_words, sizes):
+            self._growth.append(growth)
+            self._memory[f'index of {growth.num_keyframes:,} keyframes'] = growth.num_bytes
+            self._memory[f'resident with {growth.num_keyframes:,} keyframes in it'] = (
+                resident_bytes()
+            )
+        # Views are not made up: what they take is known to the byte.
+        self._memory[f'views of {sizes[-1]:,} keyframes'] = (
+            self._memory['view of a keyframe'] * sizes[-1]
+        )
+
+    def result(self) -> dict[str, Any]:
+        """Put everything into plain values."""
+        features_ms = float(np.median(self._stages[0].samples_ms))
+        retrieval = [timing for growth in self._growth for timing in (growth.query, growth.add)]
+        groups = {'stages': self._stages, 'retrieval': retrieval, 'others': self._others}
+        return {
+            'machine': _machine(),
+            **{
+                name: [timing.as_dict(features_ms) for timing in timings]
+                for name, timings in groups.items()
+            },
+            'growth': [growth.as_dict() for growth in self._growth],
+            'memory': self._memory,
+            'outcome': dict(self._outcome),
+            'notes': list(_NOTES),
+        }
+
+
+def _machine() -> dict[str, str | int | None]:
+    return {
+        'system': f'{platform.system()} {platform.machine()}',
+        'cores': os.cpu_count(),
+        'opencv_threads': cv2.getNumThreads(),
+        'python': platform.python_version(),
+        'numpy': np.__version__,
+        'opencv': cv2.__version__,
+    }

@@ -1,0 +1,94 @@
+"""Run time of the pose graph for each pose of a long drive with many loops."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s3e_gnn_ros.config import PoseGraphConfig
+from s3e_gnn_ros.data.drift import DriftModel, drift
+from s3e_gnn_ros.evaluation.bench_timing import Timing, measure
+from s3e_gnn_ros.geometry import se3
+from s3e_gnn_ros.geometry.trajectory import Trajectory
+from s3e_gnn_ros.pose_graph.graph import PoseGraph
+from s3e_gnn_ros.types import KeyframeKey, LoopClosure
+
+_POSES_PER_LAP = 100
+_LAP_RADIUS_M = 5.0
+_PACE_NS = 500_000_000
+_POSES_PER_LOOP = 10
+_SIGMAS = np.array([*[np.radians(0.5)] * 3, *[0.02] * 3])  # of a closure [rad, m]
+_DRIFT = DriftModel(translation=0.015, scale=0.015, rotation_deg=0.06, yaw_deg=1.0)
+
+
+def make_drive(num_poses: int) -> Trajectory:
+    """Drive round in circles of 5 m, looking ahead: T_world_camera of 100 poses a lap."""
+    heading = np.arange(num_poses) * 2 * np.pi / _POSES_PER_LAP
+    poses = np.tile(np.eye(4), (num_poses, 1, 1))
+    cos, sin, zero = np.cos(heading), np.sin(heading), np.zeros(num_poses)
+    # Optical axes in a world with z up: x to the right, y down, z ahead.
+    poses[:, :3, 0] = np.stack([sin, -cos, zero], axis=1)
+    poses[:, 2, 1], poses[:, 1, 1] = -1.0, 0.0
+    poses[:, :3, 2] = np.stack([cos, sin, zero], axis=1)
+    poses[:, :3, 3] = _LAP_RADIUS_M * np.stack([sin, -cos, zero], axis=1)
+    return Trajectory(np.arange(num_poses, dtype=np.int64) * _PACE_NS, poses)
+
+
+def make_closures(truth: Trajectory, rng: np.random.Generator) -> dict[int, LoopClosure]:
+    """Close a loop at every tenth pose with one near it in an earlier lap, by query."""
+    closures = {}
+    for query in range(_POSES_PER_LAP + 2, len(truth), _POSES_PER_LOOP):
+        laps = int(rng.integers(1, query // _POSES_PER_LAP + 1))
+        match = max(0, query - laps * _POSES_PER_LAP + int(rng.integers(-2, 3)))
+        T_match_query = se3.inverse(truth.poses[match]) @ truth.poses[query]
+        noise = se3.expmap(_SIGMAS * rng.standard_normal(6))
+        closures[query] = _closure(truth, match, query, T_match_query @ noise)
+    return closures
+
+
+def _closure(truth: Trajectory, match: int, query: int, T: NDArray[np.float64]) -> LoopClosure:
+    return LoopClosure(
+        query_id=query,
+        match_id=match,
+        query_session=0,
+        match_session=0,
+        query_stamp_ns=int(truth.stamps_ns[query]),
+        match_stamp_ns=int(truth.stamps_ns[match]),
+        T_match_query=T,
+        covariance=np.diag(_SIGMAS**2),
+        similarity=1.0,
+        num_inliers=100,
+        inlier_ratio=1.0,
+    )
+
+
+def time_drive(num_poses: int, config: PoseGraphConfig, seed: int) -> Timing:
+    """Add a made-up drive to the pose graph, pose by pose.
+
+    Args:
+        num_poses: at least 1.
+        config: noise and solver.
+        seed: of drift, loops and their noise.
+
+    Returns:
+        The time of each pose, with its closure and the update.
+
+    Raises:
+        InputError: the graph cannot be solved.
+    """
+    truth = make_drive(num_poses)
+    odometry = drift(truth, dataclasses.replace(_DRIFT, seed=seed))
+    closures = make_closures(truth, np.random.default_rng(seed))
+    graph = PoseGraph(config)
+
+    def add(index: int) -> None:
+        stamp_ns, pose = int(odometry.stamps_ns[index]), odometry.poses[index]
+        graph.add_keyframe(KeyframeKey(0, index), stamp_ns, pose)
+        if index in closures:
+            graph.add_closure(closures[index])
+        graph.update()
+
+    samples_ms = np.array([measure(lambda i=i: add(i)) for i in range(num_poses)])
+    return Timing(f'add pose of {num_poses:,} made up', samples_ms)
