@@ -41,7 +41,7 @@ format: env  ## bring the sources into the house format
 	$(PY) -m ruff check --fix .
 
 bench: env  ## print run time and memory of each stage
-	$(S3E) bench $(ARGS)
+	$(S3E) bench $(G2O:%=--g2o %) $(ARGS)
 
 config: env  ## write config/default.yaml anew after a change of the defaults
 	$(S3E) config > config/default.yaml.new

@@ -58,7 +58,10 @@ class KeyframeConfig(_Section):
         10.0, 'rotation from the last keyframe [deg]', minimum=0.0, maximum=180.0
     )
     min_interval_s: float = _value(
-        0.2, 'time between keyframes, however fast the camera moves [s]', minimum=0.0, maximum=3600.0
+        0.2,
+        'time between keyframes, however fast the camera moves [s]',
+        minimum=0.0,
+        maximum=3600.0,
     )
 
 

@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             bar.update()
 
         recording = SimulatedRecording(SimulationOptions(args.seed, max_frames=args.frames))
-        result = run_bench(recording, options, config, show)
+        result = run_bench(recording.frames(), options, config, show)
     if not args.json:
         print(bench_table(result))
     return result

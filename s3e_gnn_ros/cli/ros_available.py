@@ -28,6 +28,6 @@ def check_ros(*, with_messages: bool = False) -> None:
         importlib.import_module('s3e_gnn_ros.msg')
     except ImportError as err:
         raise DependencyError(
-            f"this package's messages are not built ({err}): run 'make build' or 'colcon build' "
+            f"this package's messages are not built ({err}): run 'make env' or 'colcon build' "
             'and source install/setup.bash'
         ) from err

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import platform
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s3e_gnn_ros.config import Config
-from s3e_gnn_ros.data.recording import Recording
 from s3e_gnn_ros.errors import ConfigError, RecordingError
 from s3e_gnn_ros.evaluation.bench_memory import array_bytes, resident_bytes
 from s3e_gnn_ros.evaluation.bench_pose_graph import time_drive
@@ -80,15 +80,15 @@ class BenchOptions:
 
 
 def run_bench(
-    recording: Recording,
+    frames: Iterable[Frame],
     options: BenchOptions,
     config: Config | None = None,
     progress: Progress = lambda _: None,
 ) -> dict[str, Any]:
-    """Measure the stages on a recording, and retrieval and pose graph as they grow.
+    """Measure the stages on a drive, and retrieval and pose graph as they grow.
 
     Args:
-        recording: a short drive with odometry, 4 frames at least.
+        frames: a short drive with odometry, 4 frames at least; taken when they are needed.
         options: what else to measure.
         config: all settings; the defaults when None.
         progress: told about each part.
@@ -101,20 +101,18 @@ def run_bench(
         drive's queries, by status, and its closures; ``notes``.
 
     Raises:
-        RecordingError: the recording or a pose graph cannot be used.
+        RecordingError: there are too few frames, none has odometry, or a pose graph is damaged.
         InputError: the vocabulary cannot be read, or a pose graph cannot be solved.
     """
     bench = _Bench(options, Config() if config is None else config, progress)
     bench.load()
     bench.time_pose_graphs()
     progress('frames')
-    frames = there_and_back(list(recording.frames()))
-    if len(frames) < MIN_FRAMES:
-        raise RecordingError(
-            f"recording '{recording.name}' has {len(frames)} frames instead of {MIN_FRAMES}"
-        )
-    bench.time_pipeline(frames)
-    bench.time_growth(bench.describe(frames))
+    drive = there_and_back(list(frames))
+    if len(drive) < MIN_FRAMES:
+        raise RecordingError(f'a drive of {len(drive)} frames instead of at least {MIN_FRAMES}')
+    bench.time_pipeline(drive)
+    bench.time_growth(bench.describe(drive))
     return bench.result()
 
 
@@ -167,7 +165,7 @@ class _Bench:
         view_bytes = [array_bytes(make_view(keyframe)) for keyframe in keyframes]
         self._memory['view of a keyframe'] = round(np.median(view_bytes))
         descriptors = [keyframe.features.descriptors for keyframe in keyframes]
-        words_ms = [measure(lambda d=d: self._vocabulary.transform(d)) for d in descriptors]
+        words_ms = [measure(partial(self._vocabulary.transform, d)) for d in descriptors]
         self._others.append(Timing('words of a keyframe', np.array(words_ms)))
         return descriptors
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,5 +91,5 @@ def time_drive(num_poses: int, config: PoseGraphConfig, seed: int) -> Timing:
             graph.add_closure(closures[index])
         graph.update()
 
-    samples_ms = np.array([measure(lambda i=i: add(i)) for i in range(num_poses)])
+    samples_ms = np.array([measure(partial(add, i)) for i in range(num_poses)])
     return Timing(f'add pose of {num_poses:,} made up', samples_ms)

@@ -46,8 +46,8 @@ def time_stages(frames: Sequence[Frame], config: Config) -> tuple[list[Timing], 
 
     Returns:
         One timing for each stage that ran, over the keyframes that reached it, one for
-        verification per candidate, and one for the whole of a keyframe; and what became of the queries, by status, and how many closures
-        there are, as ``closures``.
+        verification per candidate, and one for the whole of a keyframe; and what became of the
+        queries, by status, and how many closures there are, as ``closures``.
 
     Raises:
         RecordingError: no frame has an odometry pose.

@@ -232,7 +232,7 @@ class IncrementalSolver:
 
     def _values(self) -> Any:
         """Return a copy of the estimates of all poses, the new ones included."""
-        if self._cache is None and self._isam.size() > 0:
+        if self._cache is None and self._isam.getLinearizationPoint().size() > 0:
             self._cache = self._isam.calculateEstimate()
         values = gtsam.Values() if self._cache is None else gtsam.Values(self._cache)
         values.insert(self._new_values)

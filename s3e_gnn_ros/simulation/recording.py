@@ -108,6 +108,7 @@ class SimulatedRecording:
         self.name = f'simulated building {options.seed}'
         self.options = options
         self.drops: Counter[str] = Counter()
+        self.notes: list[str] = []
         self.scene = make_building(options.seed)
         self.motion = plan_motion(self.scene, options)
         self._times_s = _frame_times(self.motion.duration_s, options)

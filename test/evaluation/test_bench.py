@@ -51,7 +51,7 @@ def drive_past_a_wall(num_frames):
 
 def make_recording(num_frames):
     frames = drive_past_a_wall(num_frames)
-    return SimpleNamespace(name='wall', num_frames=num_frames, frames=lambda: iter(frames))
+    return SimpleNamespace(frames=lambda: iter(frames))
 
 
 @pytest.fixture(scope='module')
@@ -157,7 +157,7 @@ def result(tmp_path_factory):
     path.write_text(GRAPH, encoding='ascii')
     options = BenchOptions((30, 10), 20, (path,), start_bytes=1_000_000)
     parts = []
-    result = run_bench(make_recording(30), options, progress=parts.append)
+    result = run_bench(drive_past_a_wall(30), options, progress=parts.append)
     assert parts == ['vocabulary', 'pose graph', 'small.g2o', 'frames', 'stages', 'retrieval']
     return result
 
@@ -210,10 +210,10 @@ def test_options_out_of_range(options, error, words):
 
 
 def test_a_missing_pose_graph_or_too_few_frames(tmp_path):
-    with pytest.raises(RecordingError, match="no such pose graph: '.*no.g2o'"):
+    with pytest.raises(RecordingError, match=r"no such pose graph: '.*no\.g2o'"):
         BenchOptions(g2o=(tmp_path / 'no.g2o',))
-    with pytest.raises(RecordingError, match="'wall' has 3 frames instead of 4"):
-        run_bench(make_recording(3), BenchOptions((1,), 1))
+    with pytest.raises(RecordingError, match='a drive of 3 frames instead of at least 4'):
+        run_bench(drive_past_a_wall(3), BenchOptions((1,), 1))
 
 
 def test_the_command_prints_one_table_or_json(monkeypatch, capsys):

@@ -124,10 +124,10 @@ def test_keypoints_of_the_front_end_match_after_a_roll(frame):
 
 
 def test_depth_out_of_range_gives_no_landmark(frame):
-    near = OrbExtractor(FeatureConfig(max_depth_m=2.5)).extract(frame)
+    near = OrbExtractor(FeatureConfig(max_depth_m=3.2)).extract(frame)
     z = depth_at(frame.depth_m, near.points_px)
     assert 0.05 < near.has_landmark.mean() < 0.95
-    np.testing.assert_array_equal(near.has_landmark, z <= 2.5)
+    np.testing.assert_array_equal(near.has_landmark, z <= 3.2)
     assert np.isnan(near.landmarks_m[~near.has_landmark]).all()
 
 
