@@ -58,7 +58,7 @@ class KeyframeConfig(_Section):
         10.0, 'rotation from the last keyframe [deg]', minimum=0.0, maximum=180.0
     )
     min_interval_s: float = _value(
-        0.2,
+        0.25,
         'time between keyframes, however fast the camera moves [s]',
         minimum=0.0,
         maximum=3600.0,
@@ -84,7 +84,7 @@ class RetrievalConfig(_Section):
     method: str = _value('bow', 'retrieval method', choices=('bow',))
     vocabulary: str = _value('', 'vocabulary file; empty: the one inside the package')
     max_candidates: int = _value(
-        5, 'candidates verified per query; each that holds is a closure', minimum=1, maximum=100
+        5, 'candidates to verify per query, most similar first', minimum=1, maximum=100
     )
     min_similarity: float = _value(
         0.01, 'candidates below this are not verified', minimum=0.0, maximum=1.0
@@ -113,6 +113,9 @@ class RetrievalConfig(_Section):
 class VerificationConfig(_Section):
     """When two keyframes are believed to see the same place."""
 
+    max_closures: int = _value(
+        5, 'closures per query; further candidates are not verified', minimum=1, maximum=100
+    )
     match_ratio: float = _value(
         0.85, 'best over second-best descriptor distance', minimum=0.1, maximum=1.0
     )

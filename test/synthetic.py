@@ -92,7 +92,10 @@ def out_and_back(num_frames: int) -> list[Pose]:
     """Return T_world_camera along an arc round the corner and back the same way."""
     half = np.linspace(0.0, 1.0, (num_frames + 1) // 2)
     path = np.concatenate([half, half[::-1][num_frames % 2 :]])
-    return [look_at([-1.2 + 2.0 * s, -0.2, 0.6 - 0.3 * s], [1.2 - s, 0.4, 4.0]) for s in path]
+    return [
+        look_at([-1.2 + 2.0 * s, -0.2 - 0.1 * s, 0.6 - 1.2 * s * (1 - s)], [1.2 - s, 0.4, 4.0])
+        for s in path
+    ]
 
 
 def write_seven_scenes(

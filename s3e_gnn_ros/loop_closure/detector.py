@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s3e_gnn_ros.config import Config
+from s3e_gnn_ros.loop_closure.origins import Origins
 from s3e_gnn_ros.loop_closure.stopwatch import Stopwatch
 from s3e_gnn_ros.loop_closure.verification import Verification, Verifier
 from s3e_gnn_ros.loop_closure.view import View, make_view
@@ -35,6 +36,7 @@ class _Found:
 
     status: Status
     candidates: tuple[Candidate, ...] = ()
+    entries: tuple[int, ...] = ()
     loops: tuple[tuple[Candidate, View, Verification], ...] = ()
 
 
@@ -53,6 +55,7 @@ class LoopDetector:
         self._retrieval = make_retrieval(config.retrieval)
         self._verifier = Verifier(config.verification, config.features)
         self._views: list[View] = []  # by entry number of the database
+        self._origins = Origins()
         self._previous_entries = _no_entries()
         self.similarities: NDArray[np.float32] = np.zeros(0, dtype=np.float32)
         """Of the last query to every keyframe before it, in order of addition."""
@@ -70,10 +73,11 @@ class LoopDetector:
             found = self._search(view)
         if found.status == Status.LOOP_DETECTED:
             with watch.stage('verification'):
-                found = self._verify(view, found.candidates)
+                found = self._verify(view, found)
         with watch.stage('insertion'):
             self._retrieval.add(keyframe)
             self._views.append(view)
+            self._origins.add(view)
         return _make_query(view, found, watch.stage_ms)
 
     def _search(self, view: View) -> _Found:
@@ -90,26 +94,26 @@ class LoopDetector:
         entries = entries[score[entries] > 0]
         if len(entries) == 0:
             return _Found(Status.NO_DB_RESULTS)
-        candidates = tuple(self._candidate(entry, score[entry]) for entry in entries)
         self._previous_entries = entries
+        candidates = tuple(self._candidate(entry, score[entry]) for entry in entries)
         if self._normaliser(view) < config.min_nss_factor:
-            return _Found(Status.LOW_NSS_FACTOR, candidates)
-        if candidates[0].similarity < config.min_similarity:
-            return _Found(Status.LOW_SCORES, candidates)
-        if not self._is_consistent(entries, previous):
-            return _Found(Status.NO_TEMPORAL_CONSISTENCY, candidates)
-        return _Found(Status.LOOP_DETECTED, candidates)
+            status = Status.LOW_NSS_FACTOR
+        elif candidates[0].similarity < config.min_similarity:
+            status = Status.LOW_SCORES
+        elif not self._is_consistent(entries, previous):
+            status = Status.NO_TEMPORAL_CONSISTENCY
+        else:
+            status = Status.LOOP_DETECTED
+        return _Found(status, candidates, tuple(entries.tolist()))
 
     def _eligible(self, view: View) -> NDArray[np.bool_]:
         """Mask (N,) of the keyframes old enough to close a loop with; all of other sessions."""
         config = self._config.retrieval
-        own = np.array([v.session == view.session for v in self._views], dtype=bool)
-        stamps = np.array([v.stamp_ns for v in self._views], dtype=np.int64)
-        ids = np.array([v.keyframe_id for v in self._views], dtype=np.int64)
-        is_old = (view.keyframe_id - ids > config.min_keyframe_gap) & (
-            view.stamp_ns - stamps >= config.min_time_gap_s * 1e9
+        origins = self._origins
+        is_old = (view.keyframe_id - origins.keyframe_ids > config.min_keyframe_gap) & (
+            view.stamp_ns - origins.stamps_ns >= config.min_time_gap_s * 1e9
         )
-        return ~own | is_old
+        return np.asarray((origins.sessions != view.session) | is_old)
 
     def _normaliser(self, view: View) -> float:
         """Similarity to the predecessor: what a certain match scores (DLoopDetector's nss)."""
@@ -129,21 +133,22 @@ class LoopDetector:
         view = self._views[entry]
         return Candidate(view.keyframe_id, view.session, float(similarity))
 
-    def _verify(self, query: View, candidates: tuple[Candidate, ...]) -> _Found:
-        """Verify every candidate: several closures of one query average out their errors."""
-        keys = {(c.session, c.keyframe_id) for c in candidates}
-        views = {key: v for v in self._views if (key := (v.session, v.keyframe_id)) in keys}
+    def _verify(self, query: View, found: _Found) -> _Found:
+        """Verify candidates, best first: several closures of one query average their errors."""
         status = _PROGRESS[0]
-        loops = []
-        for candidate in candidates:
-            if candidate.similarity < self._config.retrieval.min_similarity:
+        loops: list[tuple[Candidate, View, Verification]] = []
+        for candidate, entry in zip(found.candidates, found.entries, strict=True):
+            if (
+                candidate.similarity < self._config.retrieval.min_similarity
+                or len(loops) == self._config.verification.max_closures
+            ):
                 break
-            match = views[candidate.session, candidate.keyframe_id]
+            match = self._views[entry]
             verification = self._verifier.verify(query, match)
             status = max(status, verification.status, key=_PROGRESS.index)
             if verification.status == Status.LOOP_DETECTED:
                 loops.append((candidate, match, verification))
-        return _Found(status, candidates, tuple(loops))
+        return _Found(status, found.candidates, found.entries, tuple(loops))
 
 
 def _no_entries() -> NDArray[np.intp]:

@@ -13,8 +13,13 @@ from s3e_gnn_ros.config import load_config
 from s3e_gnn_ros.data.bag_writer import BagWriter
 from s3e_gnn_ros.geometry import se3
 
-NUM_FRAMES = 30
+NUM_FRAMES = 24
 DRIFT = ['--odometry', 'groundtruth', '--drift', 'translation=0.02,rotation_deg=1,seed=3']
+SETTINGS = """/**:
+  ros__parameters:
+    features: {num_features: 400}
+    retrieval: {max_candidates: 1}
+"""
 COLUMNS = (
     'query_id,match_id,query_stamp_ns,match_stamp_ns,tx,ty,tz,qx,qy,qz,qw,'
     'num_inliers,inlier_ratio,similarity,translation_error_m,rotation_error_deg'
@@ -52,10 +57,18 @@ def recording(tmp_path_factory, poses):
 
 
 @pytest.fixture(scope='module')
-def out(tmp_path_factory, recording):
+def settings(tmp_path_factory):
+    """Few features and closures: quick."""
+    path = tmp_path_factory.mktemp('settings') / 'quick.yaml'
+    path.write_text(SETTINGS)
+    return path
+
+
+@pytest.fixture(scope='module')
+def out(tmp_path_factory, recording, settings):
     """The result folder of the recording."""
     out = tmp_path_factory.mktemp('results') / 'new' / 'corner'
-    assert replay(recording, '--out', out, *DRIFT) == 0
+    assert replay(recording, '--out', out, '--config', settings, *DRIFT) == 0
     return out
 
 
@@ -116,9 +129,10 @@ def test_the_report_needs_no_network(out):
         assert text not in page
 
 
-def test_a_second_run_gives_the_same_bytes_and_json(recording, out, tmp_path, capsys):
+def test_a_second_run_gives_the_same_bytes_and_json(recording, settings, out, tmp_path, capsys):
     again = tmp_path / 'again'
-    assert replay(recording, '--out', again, '--json', *DRIFT) == 0
+    options = ['--config', settings, '--json', *DRIFT]
+    assert replay(recording, '--out', again, *options) == 0
     printed = json.loads(capsys.readouterr().out, parse_constant=no_constant)
     written = json.loads((again / 'metrics.json').read_text())
     assert printed == written

@@ -132,3 +132,24 @@ def test_outliers_among_the_inliers_hardly_move_the_refined_pose():
     distance_m, angle_deg = error(T, T_a_b)
     assert distance_m < 0.01
     assert angle_deg < 0.15
+
+
+@pytest.mark.parametrize('directions', ['a', 'b', 'both'])
+def test_no_small_step_from_the_refined_pose_lowers_the_loss(directions):
+    """The derivatives are written by hand: at their minimum the loss itself must be least."""
+    rng = np.random.default_rng(8)
+    T_a_b = POSES['a large yaw']
+    seen_by_a = spoil(observe(T_a_b, 80, rng), 0.1, rng)[0] if directions != 'b' else None
+    seen_by_b = observe(se3.inverse(T_a_b), 80, rng) if directions != 'a' else None
+
+    def loss(T):
+        parts = []
+        if seen_by_a is not None:
+            parts.append(seen_by_a.residuals(T).ravel())
+        if seen_by_b is not None:
+            parts.append(seen_by_b.residuals(se3.inverse(T)).ravel())
+        return (np.sqrt(1 + (np.concatenate(parts) / SIGMA) ** 2) - 1).sum()
+
+    T, _ = refine_pose(T_a_b @ se3.expmap(rng.normal(0, 0.01, 6)), seen_by_a, seen_by_b)
+    for step in 1e-5 * np.vstack([np.eye(6), -np.eye(6)]):
+        assert loss(T @ se3.expmap(step)) > loss(T)

@@ -214,7 +214,7 @@ def test_the_status_is_that_of_the_candidate_that_came_furthest(scripted, world)
     scaled = dataclasses.replace(scaled, landmarks_m=scaled.landmarks_m * 1.4)
     for number, features in enumerate([elsewhere(0), scaled, elsewhere(1), elsewhere(2)]):
         detector.process(make_keyframe(number, features))
-    scripted.answers = [{0: 0.9, 3: 0.5}, {0: 0.9, 1: 0.5, 4: 0.5}]
+    scripted.answers = [{0: 0.9, 3: 0.5}, {0: 0.9, 1: 0.5, 2: 0.3, 4: 0.5}]
     query = detector.process(make_keyframe(4, world.features(T_WORLD_CAMERA)))
     assert query.status == Status.TOO_FEW_MATCHES
     query = detector.process(make_keyframe(5, world.features(T_WORLD_CAMERA)))

@@ -42,7 +42,7 @@ def test_out_and_back_closes_loops(frames):
         assert keyframe.keyframe_id == query.query_id == number - (number > 5)
         assert keyframe.frame is frame
         assert query.stamp_ns == frame.stamp_ns
-        assert list(query.stage_ms)[0] == 'features'
+        assert next(iter(query.stage_ms)) == 'features'
         assert pipeline.similarities.shape == (keyframe.keyframe_id,)
         closures += query.closures
     assert len(closures) >= 4

@@ -9,6 +9,7 @@ from synthetic import CAMERA, CORNER, WALLS, World, look_at, random_wall_points
 
 from s3e_gnn_ros.config import Config, FeatureConfig, VerificationConfig
 from s3e_gnn_ros.geometry import se3
+from s3e_gnn_ros.loop_closure import verification
 from s3e_gnn_ros.loop_closure.verification import Verifier
 from s3e_gnn_ros.types import Status
 
@@ -202,6 +203,15 @@ def test_depth_without_overlap_disagrees(world):
     assert_rejected(verify(replace(query, depth=nothing), match), Status.DEPTH_DISAGREES)
 
 
+def test_a_patch_of_depth_that_agrees_is_too_little(world):
+    query, match = pair(world, walls=WALLS)
+    depth_m = np.zeros_like(match.depth.depth_m)
+    depth_m[55:65, 75:85] = match.depth.depth_m[55:65, 75:85]
+    match = replace(match, depth=replace(match.depth, depth_m=depth_m))
+    assert verify(query, match, min_depth_overlap=0.001).status == Status.LOOP_DETECTED
+    assert_rejected(verify(query, match), Status.DEPTH_DISAGREES)
+
+
 def test_depth_that_pulls_the_pose_away_disagrees(world):
     """The depth image was taken 15 cm to the side of where the colour image was."""
     query, match = pair(world, walls=WALLS)
@@ -228,6 +238,13 @@ def test_landmarks_too_far_away_leave_the_pose_uncertain():
     relaxed = verify(*views, **options, max_sigma_m=10.0)
     assert relaxed.status == Status.LOOP_DETECTED
     assert mahalanobis(relaxed, se3.make_pose(None, [-0.3, 0, 0])) < 22.5
+
+
+@pytest.mark.parametrize('walls', [None, WALLS], ids=['without depth', 'with depth'])
+def test_a_direction_nothing_tells_about_is_uncertain(world, walls, monkeypatch):
+    unknown = np.diag([1e6, 1e6, 1e6, 1e6, 1e6, 0.0])
+    monkeypatch.setattr(verification, 'refine_pose', lambda T, *_: (T, unknown))
+    assert_rejected(verify(*pair(world, walls=walls)), Status.UNCERTAIN_POSE)
 
 
 def test_landmarks_on_a_line_do_not_raise():
