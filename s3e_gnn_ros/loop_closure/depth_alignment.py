@@ -19,8 +19,6 @@ _MIN_POINTS = 200
 # Neighbouring points share one surface and one bias of the sensor: that many count as one.
 _POINTS_PER_MEASUREMENT = 30.0
 _RESIDUAL_FLOOR_M = 0.005
-# GICP gives every point a unit disc, this thin (in variance) along its normal.
-_GICP_NORMAL_VARIANCE = 2e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,11 +85,40 @@ def align(
     )
     if result.num_inliers < _MIN_POINTS or not np.isfinite(result.T_target_source).all():
         return None
-    # 2 error / inliers is the mean squared residual in units of GICP's own variance.
-    residual_m2 = 2.0 * result.error / result.num_inliers * _GICP_NORMAL_VARIANCE
-    variance = max(residual_m2, _RESIDUAL_FLOOR_M**2) * _POINTS_PER_MEASUREMENT
-    information = result.H * (_GICP_NORMAL_VARIANCE / variance)
-    return np.asarray(result.T_target_source), np.asarray(information)
+    T_aligned = np.asarray(result.T_target_source)
+    return T_aligned, _plane_information(match, query, T_aligned, max_distance_m)
+
+
+def _plane_information(
+    match: DepthCloud, query: DepthCloud, T_match_query: Pose, max_distance_m: float
+) -> NDArray[np.float64]:
+    """Return what the distances of points to the match's surfaces say about the pose.
+
+    GICP's own Hessian takes each point for a disc of finite radius, and so claims to know how far
+    two walls are shifted along each other. A point on a plane says nothing about that.
+
+    Returns:
+        Information (6, 6), rotation first, of a perturbation on the right.
+    """
+    points = query.points.points()[:, :3]
+    moved = se3.transform_points(T_match_query, points)
+    index, squared_m2 = _nearest(match, moved)
+    near = squared_m2 < max_distance_m**2
+    normals = match.points.normals()[index[near], :3]
+    offsets = moved[near] - match.points.points()[index[near], :3]
+    residuals_m = (normals * offsets).sum(axis=1)
+    in_query = normals @ T_match_query[:3, :3]  # the normals, in the query's frame
+    jacobian = np.hstack([np.cross(points[near], in_query), in_query])  # (N, 6)
+    variance = max(float((residuals_m**2).mean()), _RESIDUAL_FLOOR_M**2)
+    return np.asarray(jacobian.T @ jacobian / (variance * _POINTS_PER_MEASUREMENT))
+
+
+def _nearest(
+    cloud: DepthCloud, points: NDArray[np.float64]
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Return index and squared distance [m^2] (N,) of the cloud's point nearest to each (N, 3)."""
+    index, squared_m2 = cloud.tree.batch_nearest_neighbor_search(points)
+    return np.asarray(index, dtype=np.intp), np.asarray(squared_m2, dtype=np.float64)
 
 
 def fuse(
