@@ -199,3 +199,19 @@ def test_use_sim_time_and_empty_parameters_are_fine(tmp_path: Path) -> None:
 def test_the_tree_is_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Config().features.num_features = 3  # type: ignore[misc]
+
+
+def test_the_readme_lists_every_parameter_with_its_default() -> None:
+    readme = (DEFAULT.parents[1] / 'README.md').read_text(encoding='utf-8')
+    for leaf in LEAVES:
+        (row,) = [line for line in readme.splitlines() if line.startswith(f'| `{leaf.name}` |')]
+        default = row.split('|')[2].strip()
+        if isinstance(leaf.default, bool):
+            assert default == str(leaf.default).lower()
+        elif isinstance(leaf.default, str):
+            assert default == (leaf.default or "''")
+        elif isinstance(leaf.default, tuple):
+            assert tuple(map(float, default.split())) == leaf.default
+        else:
+            assert float(default) == leaf.default
+        assert leaf.description in row
