@@ -77,10 +77,12 @@ def _config(args: argparse.Namespace) -> Config:
 
 def _replay_offline(args: argparse.Namespace, config: Config) -> ReplayResult:
     from s3e_gnn_ros.data.open_recording import open_recording
+    from s3e_gnn_ros.evaluation.files import make_directory
     from s3e_gnn_ros.evaluation.replay import replay_offline
 
     recording = open_recording(args.recording, recording_options(args))
     frames = frames_with_odometry(args, recording)
+    make_directory(args.out)  # a folder that cannot be written is said before the work
     return replay_offline(
         recording.name,
         _with_progress(frames, recording.num_frames),
@@ -102,8 +104,10 @@ def _replay_live(args: argparse.Namespace, config: Config) -> ReplayResult:
     check_ros(with_messages=True)
     from tqdm import tqdm
 
+    from s3e_gnn_ros.evaluation.files import make_directory
     from s3e_gnn_ros.ros.live import replay_live
 
+    make_directory(args.out)
     with tqdm(desc='live replay', unit='message', disable=None) as bar:
 
         def show(done: int, total: int) -> None:
