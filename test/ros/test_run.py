@@ -30,7 +30,7 @@ def run(robot, tmp_path):
 def test_a_signal_ends_both_nodes_cleanly(run, robot, number):
     pids = children_of(run.process.pid)
     assert len(pids) == 2
-    assert robot.num_subscribers('/eye') == 1
+    robot.wait(lambda: robot.num_subscribers('/eye') == 1, run)
     run.process.send_signal(number)
     assert run.process.wait(30) == 0
     assert not any(Path(f'/proc/{pid}').exists() for pid in pids)
