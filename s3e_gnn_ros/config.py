@@ -331,8 +331,9 @@ def load_config(path: Path, base: Config | None = None) -> Config:
         raise ConfigError(f"'{path}' is no YAML file: {str(err).splitlines()[0]}") from err
     try:
         (node,) = content.values()
-        # use_sim_time belongs to every ROS node, not to this tree.
-        values = {k: v for k, v in (node['ros__parameters'] or {}).items() if k != 'use_sim_time'}
+        # What belongs to every ROS node, and not to this tree.
+        of_ros = ('use_sim_time', 'qos_overrides')
+        values = {k: v for k, v in (node['ros__parameters'] or {}).items() if k not in of_ros}
     except (AttributeError, ValueError, KeyError, TypeError) as err:
         raise ConfigError(f"'{path}' lacks the layout '/**: ros__parameters: ...'") from err
     try:

@@ -73,7 +73,7 @@ def _write(writer: BagWriter, frames: Iterator[Frame], total: int) -> dict[str, 
     from tqdm import tqdm
 
     counts = {'num_frames': 0, 'num_depth': 0, 'num_odometry': 0, 'num_ground_truth': 0}
-    for frame in tqdm(frames, total=total, desc='convert', unit='frame'):
+    for frame in tqdm(frames, total=total, desc='convert', unit='frame', disable=None):
         writer.write_frame(frame)
         counts['num_frames'] += 1
         counts['num_depth'] += frame.depth_m is not None

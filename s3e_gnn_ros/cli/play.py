@@ -73,7 +73,7 @@ def _play(player: Any) -> Any:
         print(f's3e-gnn play: skipping {topic}: {reason}', file=sys.stderr)
     total_s = round(player.duration_s, 1)
     layout = '{l_bar}{bar}| {n:.1f}/{total:.1f} s [{elapsed}<{remaining}]'
-    with tqdm(total=total_s, bar_format=layout, desc='play', file=sys.stderr) as bar:
+    with tqdm(total=total_s, bar_format=layout, desc='play', file=sys.stderr, disable=None) as bar:
 
         def show(seconds: float) -> None:
             bar.update(min(seconds, total_s) - bar.n)

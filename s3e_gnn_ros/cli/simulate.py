@@ -52,7 +52,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     )
     with writer:  # entered first: a path that cannot be written is said before the work
         recording = SimulatedRecording(options)
-        with tqdm(total=recording.num_frames, unit='frame', desc='render') as progress:
+        with tqdm(
+            total=recording.num_frames, unit='frame', desc='render', disable=None
+        ) as progress:
             write_bag(recording, writer, lambda _: progress.update())
     result = describe(recording, args.out)
     if not args.json:

@@ -127,7 +127,7 @@ def _describe(files: list[Path], num_features: int) -> Iterator[NDArray[np.uint8
 
     config = dataclasses.replace(FeatureConfig(), num_features=num_features)
     extractor = OrbExtractor(config)
-    for file in tqdm(files, desc='features', unit='image'):
+    for file in tqdm(files, desc='features', unit='image', disable=None):
         image = cv2.imread(str(file), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
         # Depth images lie beside the colour ones in many recordings; they are 16-bit.
         is_usable = (
@@ -141,7 +141,7 @@ def _train(images: list[NDArray[np.uint8]], args: argparse.Namespace) -> Vocabul
 
     from s3e_gnn_ros.retrieval.training import train_vocabulary
 
-    with tqdm(desc='clustering', unit='descriptor', unit_scale=True) as bar:
+    with tqdm(desc='clustering', unit='descriptor', unit_scale=True, disable=None) as bar:
 
         def show(done: int, total: int) -> None:
             bar.total = total

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from rosbags.image import ImageError, image_to_cvimage
@@ -66,8 +67,9 @@ def image_from_message(msg: Message) -> NDArray[np.uint8]:
     target = 'mono8' if msg.encoding in GREY_ENCODINGS else 'bgr8'
     try:
         image = image_to_cvimage(_packed(msg, 'image'), target)  # type: ignore[arg-type]
-    except (ImageError, ValueError) as err:
-        raise DropError('image_encoding', f'{_name(msg)}: {err}') from err
+    except (ImageError, ValueError, cv2.error) as err:
+        reason = ' '.join(str(err).split())  # OpenCV's span several lines
+        raise DropError('image_encoding', f'{_name(msg)}: {reason}') from err
     return np.array(image, dtype=np.uint8)  # a copy: the message's buffer may be read-only
 
 

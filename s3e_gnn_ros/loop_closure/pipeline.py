@@ -83,6 +83,8 @@ class LoopClosurePipeline:
         if frame.depth_m is None:
             completed = triangulate(keyframe, list(self._neighbours), self._config.verification)
             keyframe = dataclasses.replace(keyframe, features=completed)
-            self._neighbours.append(keyframe)
+        # Those with depth too: else a lone image without it meets neighbours of long ago, and
+        # all the drift since.
+        self._neighbours.append(keyframe)
         self._next_id += 1
         return keyframe

@@ -21,7 +21,7 @@ class ClockGuard:
     """Judges the stamps of several topics that share one clock.
 
     When one topic jumps back, the others may still deliver messages from before the jump: these
-    are refused until their own topic has jumped as well.
+    are refused until their own topic has jumped as well, or the new session has come as far.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,9 @@ class ClockGuard:
     def judge(self, topic: str, stamp_ns: int) -> Verdict:
         """Judge one message; call it once per message, in order of arrival."""
         if topic in self._before_jump_ns:
-            if stamp_ns >= self._before_jump_ns[topic] - MAX_JITTER_NS:
+            old_ns = self._before_jump_ns[topic] - MAX_JITTER_NS
+            # A short jump, or a single wrong stamp: the session soon reaches the old stamps.
+            if stamp_ns >= old_ns and max(self._last_ns.values()) < old_ns:
                 return Verdict.DROP_OLD_SESSION
             del self._before_jump_ns[topic]
         last_ns = self._last_ns.get(topic)

@@ -23,7 +23,7 @@ from rosgraph_msgs.msg import Clock
 from s3e_gnn_ros.data.bag_file import open_bag
 from s3e_gnn_ros.errors import RecordingError
 from s3e_gnn_ros.ros.conversions import stamp_from_ns
-from s3e_gnn_ros.ros.qos import reliable_qos
+from s3e_gnn_ros.ros.qos import latched_qos, reliable_qos
 
 _DEPTH = 200
 _CLOCK_PERIOD_S = 0.02
@@ -191,7 +191,9 @@ class Player:
             except ImportError as err:
                 self.report.skipped[topic] = str(err)
                 continue
-            qos = reliable_qos(_DEPTH)
+            # tf2's listeners refuse a /tf_static that is not latched.
+            is_static = topic.rpartition('/')[2] == 'tf_static'
+            qos = latched_qos(_DEPTH) if is_static else reliable_qos(_DEPTH)
             self._publishers[topic] = self._node.create_publisher(message_class, topic, qos)
         if not self._publishers:
             reasons = '; '.join(self.report.skipped.values()) or 'it has no messages'

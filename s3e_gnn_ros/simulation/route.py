@@ -45,11 +45,6 @@ class Path:
     heading_rad: NDArray[np.float64]
     pan_rad: NDArray[np.float64]
 
-    @property
-    def length_m(self) -> float:
-        """Length of the way."""
-        return float(np.linalg.norm(np.diff(self.points_m, axis=0), axis=1).sum())
-
 
 def reverse_tour(stops: tuple[Stop, ...]) -> tuple[Stop, ...]:
     """Return the tour driven backwards, the camera looking to the same side of the building."""

@@ -260,3 +260,14 @@ def test_messages_of_rclpy(colour, synthetic):
     info.k = synthetic.camera.matrix.ravel()
     assert messages.camera_from_message(info) == synthetic.camera
     np.testing.assert_array_equal(messages.pose_from_message(geometry.Pose()), np.eye(4))
+
+
+@pytest.mark.parametrize('encoding', ['yuyv', 'uyvy'])
+def test_a_yuv_image_of_odd_width_is_refused(encoding):
+    message = dataclasses.replace(
+        image_message(HEADER, np.zeros((3, 5, 3), np.uint8), 'bgr8'),
+        encoding=encoding,
+        step=10,
+        data=np.zeros(30, np.uint8),
+    )
+    assert drop_reason(messages.image_from_message, message) == 'image_encoding'

@@ -123,3 +123,11 @@ def test_the_same_frames_give_the_same_bits(frames):
             np.testing.assert_array_equal(x.T_match_query, y.T_match_query)
             num_closures += 1
     assert num_closures > 0
+
+
+def test_a_lone_image_without_depth_is_triangulated_with_the_keyframes_just_before(frames):
+    pipeline = LoopClosurePipeline(CONFIG, session=1)
+    first, _ = pipeline.process(frames[0])
+    assert first.features.has_landmark.any()
+    second, _ = pipeline.process(without_depth(frames[1]))
+    assert second.features.has_landmark.sum() > 50

@@ -34,3 +34,23 @@ def test_a_topic_that_lags_far_behind_is_not_from_before_the_jump():
     judge(guard, 'fast', 20)
     assert judge(guard, 'fast', 10) == [Verdict.NEW_SESSION]
     assert judge(guard, 'slow', 10) == [Verdict.USE]
+
+
+def test_a_single_wrong_stamp_does_not_silence_the_other_topics():
+    guard = ClockGuard()
+    judge(guard, 'image', 10, 20)
+    judge(guard, 'odometry', 10, 20)
+    assert judge(guard, 'image', 0) == [Verdict.NEW_SESSION]  # a driver forgot to stamp it
+    assert judge(guard, 'odometry', 20.05) == [Verdict.DROP_OLD_SESSION]
+    assert judge(guard, 'image', 20.1) == [Verdict.USE]
+    assert judge(guard, 'odometry', 20.1, 20.2) == [Verdict.USE] * 2
+
+
+def test_a_short_jump_does_not_silence_a_slower_topic():
+    guard = ClockGuard()
+    judge(guard, 'image', 10, 20)
+    judge(guard, 'odometry', 10, 20)
+    assert judge(guard, 'image', 18.97) == [Verdict.NEW_SESSION]
+    assert judge(guard, 'odometry', 19.05) == [Verdict.DROP_OLD_SESSION]
+    assert judge(guard, 'image', 19.1) == [Verdict.USE]
+    assert judge(guard, 'odometry', 19.15) == [Verdict.USE]
