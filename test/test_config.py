@@ -194,6 +194,8 @@ def test_use_sim_time_and_empty_parameters_are_fine(tmp_path: Path) -> None:
         load_config(_write(tmp_path, '/**: {ros__parameters: {use_sim_time: true}}')) == Config()
     )
     assert load_config(_write(tmp_path, '/**: {ros__parameters: }')) == Config()
+    overrides = '{qos_overrides: {/image: {subscription: {depth: 5}}}}'
+    assert load_config(_write(tmp_path, f'/**: {{ros__parameters: {overrides}}}')) == Config()
 
 
 def test_the_tree_is_frozen() -> None:

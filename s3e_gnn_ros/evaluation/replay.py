@@ -18,9 +18,10 @@ from s3e_gnn_ros.geometry.se3 import Pose
 from s3e_gnn_ros.geometry.trajectory import Trajectory
 from s3e_gnn_ros.loop_closure.pipeline import LoopClosurePipeline
 from s3e_gnn_ros.loop_closure.stopwatch import Stopwatch
+from s3e_gnn_ros.pose_graph.continuity import is_plausible_step
 from s3e_gnn_ros.pose_graph.g2o import g2o_text
 from s3e_gnn_ros.pose_graph.graph import PoseGraph
-from s3e_gnn_ros.types import Frame, KeyframeKey, LoopQuery
+from s3e_gnn_ros.types import Frame, Keyframe, KeyframeKey, LoopQuery
 
 SESSION = 1
 
@@ -74,7 +75,8 @@ class OfflineReplay:
         watch = Stopwatch()
         with watch.stage('optimisation'):
             key = KeyframeKey(keyframe.session, keyframe.keyframe_id)
-            self._graph.add_keyframe(key, keyframe.stamp_ns, keyframe.T_odom_camera)
+            is_continued = self._is_continued(keyframe)
+            self._graph.add_keyframe(key, keyframe.stamp_ns, keyframe.T_odom_camera, is_continued)
             for closure in query.closures:
                 self._graph.add_closure(closure)
             self._graph.update()
@@ -87,6 +89,16 @@ class OfflineReplay:
         self._kept.append(
             _Kept(key, keyframe.stamp_ns, keyframe.T_odom_camera, (camera.width, camera.height))
         )
+
+    def _is_continued(self, keyframe: Keyframe) -> bool:
+        """Whether odometry tied the keyframe to the last; a jump is counted."""
+        if not self._kept:
+            return True
+        last = self._kept[-1]
+        elapsed_s = (keyframe.stamp_ns - last.stamp_ns) / 1e9
+        is_continued = is_plausible_step(elapsed_s, last.T_odom_camera, keyframe.T_odom_camera)
+        self._drops['odometry_break'] += not is_continued
+        return is_continued
 
     def result(
         self,

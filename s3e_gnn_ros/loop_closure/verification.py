@@ -94,6 +94,8 @@ class Verifier:
             covariance = self._covariance(information)
         except _RejectedError as rejected:
             return rejected.verification
+        except cv2.error:  # a degenerate sample; the keyframe must not be lost for it
+            return Verification(Status.NO_GEOMETRICAL_CONSISTENCY)
         except np.linalg.LinAlgError:  # the information has no inverse: a direction is unknown
             return Verification(Status.UNCERTAIN_POSE)
         return Verification(Status.LOOP_DETECTED, T, covariance, matches, is_inlier)

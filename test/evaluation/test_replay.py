@@ -110,3 +110,18 @@ def test_no_frame_with_a_pose_is_an_error_that_says_why(frames):
         run(blind, drops={'image_data': 1})
     with pytest.raises(RecordingError, match='dropped: none'):
         run([])
+
+
+def test_odometry_that_starts_again_at_its_origin_is_counted_and_ties_nothing(frames):
+    """Half-way the front end loses track: its frame jumps by 30 m and turns round."""
+    T_new_old = se3.make_pose(se3.expmap([0, 0, 3.0, 0, 0, 0])[:3, :3], [30.0, 0.0, 0.0])
+    half = len(frames) // 2
+    broken = frames[:half] + [
+        dataclasses.replace(frame, T_odom_camera=T_new_old @ frame.T_odom_camera)
+        for frame in frames[half:]
+    ]
+    result = run(broken)
+    assert result.drops == {'odometry_break': 1}
+    assert result.closures
+    # The way back sees the places of the way out again: the closures bring the pieces together.
+    assert np.ptp(result.T_map_camera[:, :3, 3], axis=0).max() < 5.0
