@@ -80,25 +80,35 @@ class HostKeyframeJoiner:
         self._pictures: dict[int, Picture] = {}
         self._points: dict[int, HostPoints] = {}
         self._poses: deque[tuple[int, Pose, str]] = deque()
+        self._consumed_ns: int | None = None
 
     def clear(self) -> None:
         """Forget everything."""
         self._pictures.clear()
         self._points.clear()
         self._poses.clear()
+        self._consumed_ns = None
 
     def add_picture(self, picture: Picture) -> None:
-        """Remember a picture."""
-        self._pictures[picture.stamp_ns] = picture
-        _forget_oldest(self._pictures, self._capacity)
+        """Remember a picture, until a keyframe as new as it has been dealt with."""
+        if self._is_new(picture.stamp_ns):
+            self._pictures[picture.stamp_ns] = picture
+            _forget_oldest(self._pictures, self._capacity)
 
     def add_points(self, stamp_ns: int, points: HostPoints) -> None:
-        """Remember the keypoints of a stamp."""
-        self._points[stamp_ns] = points
-        _forget_oldest(self._points, self._capacity)
+        """Remember the keypoints of a stamp, as long as its picture."""
+        if self._is_new(stamp_ns):
+            self._points[stamp_ns] = points
+            _forget_oldest(self._points, self._capacity)
 
     def add_pose(self, stamp_ns: int, T_odom_body: Pose, odom_frame: str) -> None:
-        """Queue a keyframe."""
+        """Queue a keyframe; stamps increase. A queue that nobody empties loses its oldest."""
+        if len(self._poses) > self._capacity:
+            oldest_ns = self._poses.popleft()[0]
+            self._forget(oldest_ns)
+            self._on_drop(
+                'no_partner', f'no camera_info has come for the keyframe pose at {oldest_ns} ns'
+            )
         self._poses.append((stamp_ns, T_odom_body, odom_frame))
 
     def ready(self, *, wait_for_points: bool) -> Iterator[HostKeyframe]:
@@ -114,6 +124,7 @@ class HostKeyframeJoiner:
                 if not self._is_past(stamp_ns):
                     return
                 self._poses.popleft()
+                self._forget(stamp_ns)
                 self._on_drop(
                     'no_image', f'no image has the stamp {stamp_ns} ns of a keyframe pose'
                 )
@@ -122,7 +133,18 @@ class HostKeyframeJoiner:
             if points is None and wait_for_points and len(self._poses) <= _MAX_NEWER_POSES:
                 return
             self._poses.popleft()
+            self._forget(stamp_ns)
             yield HostKeyframe(picture, T_odom_body, odom_frame, points)
+
+    def _is_new(self, stamp_ns: int) -> bool:
+        return self._consumed_ns is None or stamp_ns > self._consumed_ns
+
+    def _forget(self, stamp_ns: int) -> None:
+        """Forget pictures and keypoints up to a keyframe's: poses come in order of stamps."""
+        self._consumed_ns = stamp_ns
+        for items in (self._pictures, self._points):
+            for old_ns in [ns for ns in items if ns <= stamp_ns]:
+                del items[old_ns]
 
     def _is_past(self, stamp_ns: int) -> bool:
         """Whether the image of a stamp can no longer come."""

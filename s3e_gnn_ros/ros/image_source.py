@@ -18,7 +18,7 @@ from s3e_gnn_ros.geometry.camera import PinholeCamera
 from s3e_gnn_ros.ros.frame_joiner import Picture
 from s3e_gnn_ros.ros.images import decode_image, make_bridge
 from s3e_gnn_ros.ros.inputs import Inputs
-from s3e_gnn_ros.ros.synchronisation import make_synchroniser
+from s3e_gnn_ros.ros.synchronisation import PartnerWatch, make_synchroniser
 
 COMPRESSED_SUFFIX = {'image': '/compressed', 'depth': '/compressedDepth'}
 
@@ -51,6 +51,7 @@ class ImageSource:
         self._bridge = make_bridge()
         self._topics = ('image', 'depth') if config.use_depth else ('image',)
         self._last_ns: int | None = None
+        self._watch = PartnerWatch(config.sync_queue_size, self._drop_alone)
         self.clear()
         inputs.subscribe(CameraInfo, 'camera_info', self._take_camera, is_timed=False)
         for topic in self._topics:
@@ -64,12 +65,15 @@ class ImageSource:
     def clear(self) -> None:
         """Forget what waits for its partner."""
         self._last_ns = None
+        self._watch.clear()
         self._synchroniser = make_synchroniser(
             self._topics, self._config.sync_queue_size, self._config.sync_slop_s, self._take_set
         )
 
     def _subscribe_image(self, node: Node, topic: str) -> None:
         def take(message: Any) -> None:
+            if topic == 'image':
+                self._watch.waits(stamp_ns(message.header.stamp))
             self._synchroniser.add(topic, message)
 
         name = node.resolve_topic_name(topic)
@@ -87,7 +91,16 @@ class ImageSource:
             self._on_camera()
 
     def _take_set(self, image: Any, depth: Any = None) -> None:
-        self._inputs.intake.attempt(lambda: self._hand_on(image, depth))
+        # One that was given up has been counted already: it is too late for it.
+        if self._watch.has_partner(stamp_ns(image.header.stamp)):
+            self._inputs.intake.attempt(lambda: self._hand_on(image, depth))
+
+    def _drop_alone(self, stamp: int) -> None:
+        self._inputs.intake.drop(
+            'unsynchronised',
+            f'no depth within {self._config.sync_slop_s} s has come for the image at {stamp} ns; '
+            'node.use_depth is true: without depth images, set it to false',
+        )
 
     def _hand_on(self, image: Any, depth: Any) -> None:
         stamp = stamp_ns(image.header.stamp)

@@ -36,7 +36,7 @@ class Intake:
         self._warned_s: dict[str, float] = {}
 
     def counted(self, topic: str, use: Callable[[Any], None]) -> Callable[[Any], None]:
-        """Wrap a subscription's callback: what it raises as InputError becomes a counted drop."""
+        """Wrap a subscription's callback: what it raises becomes a counted drop."""
 
         def callback(message: Any) -> None:
             self._statistics.count(f'received.{topic}')
@@ -72,13 +72,15 @@ class Intake:
         return self.counted(topic, judged)
 
     def attempt(self, use: Callable[[], None]) -> None:
-        """Call ``use``; an InputError it raises is counted and logged."""
+        """Call ``use``; what it raises is counted and logged: no message may end the node."""
         try:
             use()
         except DropError as err:
             self.drop(err.reason, str(err))
         except InputError as err:
             self.drop('invalid', str(err))
+        except Exception as err:
+            self.drop('callback_error', f'{type(err).__name__} while taking a message: {err}')
 
     def drop(self, reason: str, sentence: str) -> None:
         """Count a drop, and warn of it at most once in a while."""

@@ -32,7 +32,8 @@ _SETTLE_S = 5.0
 _POLL_S = 0.3
 _SYNC_QUEUE_SIZE = 600
 """Deep enough that a machine that stalls for a while loses nothing."""
-_KEYFRAME_QUEUE_SIZE = 100000
+_KEYFRAME_QUEUE_SIZE = 500
+"""A keyframe with its images is about 2 MB; one that finds no room is a counted drop."""
 
 
 def replay_live(
@@ -251,22 +252,23 @@ def _live_config(
     )
     T_body_camera = _body_camera(path, recording, options)
     if T_body_camera is not None:
+        # A node takes an identity for unknown; poses of that body are those of the camera.
         values = (*T_body_camera[:3, 3].tolist(), *se3.quat_xyzw(T_body_camera).tolist())
-        node = replace(node, body_frame_pose=True, T_body_camera=values)
+        is_body = not np.allclose(T_body_camera, np.eye(4))
+        node = replace(node, body_frame_pose=is_body, T_body_camera=values)
     return replace(config, node=node)
 
 
 def _body_camera(
     path: Path, recording: BagRecording, options: RecordingOptions
 ) -> se3.Pose | None:
-    """Return what the reader takes for T_body_camera, where the poses are not the camera's."""
+    """Return what the reader takes for T_body_camera, or None where it knows none."""
     odometry, image = recording.topics.odometry, recording.topics.image
     if options.T_body_camera is not None or odometry is None or not odometry.child_frame_id:
         return options.T_body_camera
     with open_bag(path) as bag:
         transforms = read_static_transforms(bag, recording.drops)
-    found = transforms.find(odometry.child_frame_id, image.frame_id)
-    return None if found is None or np.allclose(found, np.eye(4)) else found
+    return transforms.find(odometry.child_frame_id, image.frame_id)
 
 
 def _base(topic: str) -> str:

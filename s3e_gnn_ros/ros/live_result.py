@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from s3e_gnn_ros.config import Config
+from s3e_gnn_ros.config import Config, NodeConfig
 from s3e_gnn_ros.data.bag_file import open_bag
 from s3e_gnn_ros.data.bag_recording import BagRecording
 from s3e_gnn_ros.data.messages import stamp_ns
+from s3e_gnn_ros.data.synchroniser import ApproximateSynchroniser
 from s3e_gnn_ros.errors import DropError, RecordingError
 from s3e_gnn_ros.evaluation.pair_images import thumbnail
 from s3e_gnn_ros.evaluation.result import InlierMatches, ReplayResult
@@ -99,7 +100,7 @@ class LiveMemory:
             keyframe_ids=np.array([key.keyframe_id for key in keys], dtype=np.int64),
             T_odom_camera=np.array([k.T_odom_camera for k in self._history]),
             T_map_camera=np.array([self._poses[key] for key in keys]),
-            odometry=_odometry_of_frames(path, recording),
+            odometry=_odometry_of_frames(path, recording, self._config.node),
             queries=queries,
             closures=closures,
             config=self._config,
@@ -164,18 +165,33 @@ class LiveMemory:
         )
 
 
-def _odometry_of_frames(path: Path, recording: BagRecording) -> Trajectory:
+def _odometry_of_frames(path: Path, recording: BagRecording, config: NodeConfig) -> Trajectory:
     """Return odometry at the stamps of the images, as the offline replay has it."""
     assert recording.odometry is not None  # the run has checked
     poses: dict[int, NDArray[np.float64]] = {}
+    for stamp in _image_stamps(path, recording, config):
+        pose = recording.odometry.at(stamp, config.max_odometry_gap_s)
+        if pose is not None:
+            poses[stamp] = pose
+    stamps = sorted(poses)
+    return Trajectory(np.array(stamps, dtype=np.int64), np.array([poses[s] for s in stamps]))
+
+
+def _image_stamps(path: Path, recording: BagRecording, config: NodeConfig) -> list[int]:
+    """Return the stamps of the images that have their depth, where the bag has depth."""
+    topics = [t.name for t in (recording.topics.image, recording.topics.depth) if t is not None]
+    joined: list[int] = []
+    synchroniser = ApproximateSynchroniser(
+        topics,
+        config.sync_queue_size,
+        config.sync_slop_s,
+        lambda image_ns, _depth_ns=None: joined.append(image_ns),
+    )
     with open_bag(path) as bag:
-        for logged in bag.messages([recording.topics.image.name]):
+        for logged in bag.messages(topics):
             try:
                 stamp = stamp_ns(bag.decode(logged).header.stamp)
             except DropError:
                 continue
-            pose = recording.odometry.at(stamp)
-            if pose is not None:
-                poses[stamp] = pose
-    stamps = sorted(poses)
-    return Trajectory(np.array(stamps, dtype=np.int64), np.array([poses[s] for s in stamps]))
+            synchroniser.add(logged.topic, stamp, stamp)
+    return joined

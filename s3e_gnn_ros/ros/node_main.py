@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -10,6 +11,18 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.logging import get_logger
 
 from s3e_gnn_ros.errors import S3EError
+
+_PIP_NAMES = {
+    'cv2': 'opencv-python-headless',
+    'gtsam': 'gtsam',
+    'numpy': 'numpy',
+    'rosbags': 'rosbags',
+    'rosbags.image': 'rosbags-image',
+    'scipy': 'scipy',
+    'small_gicp': 'small_gicp',
+    'yaml': 'pyyaml',
+}
+"""What pip calls the packages that a node imports."""
 
 
 class ClosableNode(Protocol):
@@ -22,6 +35,22 @@ class ClosableNode(Protocol):
     def destroy_node(self) -> None:
         """Destroy publishers and subscriptions."""
         ...
+
+
+def start_node(module: str, args: Sequence[str] | None = None) -> int:
+    """Import the module of a node and run its ``main``.
+
+    Args:
+        module: full name, such as ``s3e_gnn_ros.ros.pose_graph_node``.
+        args: command line with ROS arguments; that of the process when None.
+
+    Returns:
+        Exit status of the node; 2 when a package that pip can install is missing.
+    """
+    try:
+        return int(importlib.import_module(module).main(args))
+    except ImportError as err:
+        return _report_missing(err)
 
 
 def run_node(make_node: Callable[[], ClosableNode], args: Sequence[str] | None) -> int:
@@ -44,9 +73,23 @@ def run_node(make_node: Callable[[], ClosableNode], args: Sequence[str] | None) 
     except S3EError as err:
         get_logger('s3e_gnn_ros').fatal(str(err))
         return 2
+    except ImportError as err:
+        return _report_missing(err)
     finally:
         if node is not None:
             node.close()
             node.destroy_node()
         rclpy.try_shutdown()
     return 0
+
+
+def _report_missing(err: ImportError) -> int:
+    """Log in one line what pip has to install; any other import error is a bug and goes on."""
+    name = err.name or ''
+    package = name if name in _PIP_NAMES else name.partition('.')[0]
+    if not isinstance(err, ModuleNotFoundError) or package not in _PIP_NAMES:
+        raise err
+    get_logger('s3e_gnn_ros').fatal(
+        f'{package} is not installed: python3 -m pip install {_PIP_NAMES[package]}'
+    )
+    return 2

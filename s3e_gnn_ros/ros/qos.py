@@ -19,9 +19,9 @@ from rclpy.qos import (
 from s3e_gnn_ros.ros.statistics import Statistics
 
 try:
-    from rclpy.event_handler import SubscriptionEventCallbacks
+    from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
 except ImportError:  # Humble has it under its older name
-    from rclpy.qos_event import SubscriptionEventCallbacks
+    from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
 
 
 def input_qos(depth: int, *, is_reliable: bool) -> QoSProfile:
@@ -43,12 +43,27 @@ def latched_qos(depth: int) -> QoSProfile:
 
 
 def count_lost(statistics: Statistics) -> SubscriptionEventCallbacks:
-    """Count messages the middleware lost before the subscription could take them."""
+    """Count messages the middleware lost before the subscription could take them.
+
+    A middleware that cannot tell is used without the count.
+    """
 
     def lost(event: Any) -> None:
         statistics.count('drops.lost_in_transport', event.total_count_change)
 
-    return SubscriptionEventCallbacks(message_lost=lost)
+    return _LostCallbacks(message_lost=lost)
+
+
+class _LostCallbacks(SubscriptionEventCallbacks):
+    """Callbacks that a middleware without the event does not refuse."""
+
+    def create_event_handlers(self, *args: Any, **kwargs: Any) -> list[Any]:
+        """Create the handlers the middleware supports, when a subscription is made."""
+        try:
+            return list(super().create_event_handlers(*args, **kwargs))
+        except UnsupportedEventTypeError:
+            self.message_lost = None
+            return list(super().create_event_handlers(*args, **kwargs))
 
 
 def _profile(

@@ -16,6 +16,45 @@ except ImportError:
 _LEAST_SLOP_S = 1e-9
 
 
+class PartnerWatch:
+    """Knows which images still wait for their depth, and reports those that get none.
+
+    It keeps the books beside the synchroniser, whichever that is.
+
+    Args:
+        capacity: images that may wait, as many as the synchroniser keeps.
+        on_alone: called with the stamp [ns] of each image that is given up: it fell out of the
+            full queue, or a newer one found its partner.
+    """
+
+    def __init__(self, capacity: int, on_alone: Callable[[int], None]) -> None:
+        self._capacity = capacity
+        self._on_alone = on_alone
+        self._waiting: set[int] = set()
+
+    def clear(self) -> None:
+        """Forget every waiting image."""
+        self._waiting.clear()
+
+    def waits(self, stamp_ns: int) -> None:
+        """Note that an image has come; before the synchroniser gets it."""
+        self._waiting.add(stamp_ns)
+        while len(self._waiting) > self._capacity:
+            self._give_up(min(self._waiting))
+
+    def has_partner(self, stamp_ns: int) -> bool:
+        """Note that an image was joined; returns whether it had not been given up before."""
+        is_waiting = stamp_ns in self._waiting
+        self._waiting.discard(stamp_ns)
+        for overtaken_ns in sorted(ns for ns in self._waiting if ns < stamp_ns):
+            self._give_up(overtaken_ns)
+        return is_waiting
+
+    def _give_up(self, stamp_ns: int) -> None:
+        self._waiting.discard(stamp_ns)
+        self._on_alone(stamp_ns)
+
+
 class Synchroniser(Protocol):
     """Takes the messages of several topics and hands on sets of nearly equal stamps."""
 

@@ -90,3 +90,29 @@ def test_a_pose_without_its_image_is_dropped_once_the_image_cannot_come(joiner, 
     joiner.add_picture(picture(3))
     assert stamps(joiner, wait=False) == []
     assert drops == ['no_image']
+
+
+def test_pictures_up_to_a_finished_keyframe_are_forgotten(joiner):
+    for stamp in (1, 2, 3):
+        joiner.add_picture(picture(stamp))
+    joiner.add_pose(2, np.eye(4), 'world')
+    assert stamps(joiner, wait=False) == [2]
+    joiner.add_picture(picture(2))  # of no use any more
+    assert list(joiner._pictures) == [3]
+    joiner.add_pose(3, np.eye(4), 'world')
+    assert stamps(joiner, wait=False) == [3]
+    assert not joiner._pictures
+    joiner.clear()
+    joiner.add_picture(picture(1))  # a new session begins at an earlier time
+    joiner.add_pose(1, np.eye(4), 'world')
+    assert stamps(joiner, wait=False) == [1]
+
+
+def test_poses_that_nobody_takes_are_dropped_and_counted(joiner, drops):
+    for stamp in range(20):
+        joiner.add_picture(picture(stamp))
+        joiner.add_pose(stamp, np.eye(4), 'world')
+    assert drops == ['no_partner'] * 14
+    assert len(joiner._poses) == 6
+    assert stamps(joiner, wait=False) == [15, 16, 17, 18, 19]
+    assert drops == ['no_partner'] * 14 + ['no_image']

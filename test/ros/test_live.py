@@ -9,12 +9,13 @@ pytest.importorskip('rclpy')
 pytest.importorskip('s3e_gnn_ros.msg')
 
 from s3e_gnn_ros.config import config_from_dotted
+from s3e_gnn_ros.data.bag_recording import BagRecording
 from s3e_gnn_ros.data.open_recording import open_recording
 from s3e_gnn_ros.data.options import RecordingOptions
 from s3e_gnn_ros.errors import S3EError
 from s3e_gnn_ros.evaluation.replay import replay_offline
 from s3e_gnn_ros.ros import processes
-from s3e_gnn_ros.ros.live import replay_live
+from s3e_gnn_ros.ros.live import _live_config, replay_live
 
 CONFIG = config_from_dotted(
     {
@@ -51,6 +52,17 @@ def test_live_and_offline_close_the_same_loops(recording, domain):
     assert len(live.images) == live.num_keyframes
     assert live.g2o.count('EDGE_SE3') == offline.g2o.count('EDGE_SE3')
     assert seen[-1] == (52, 52)
+
+
+@pytest.mark.parametrize(('x_m', 'is_body'), [(0.0, False), (0.3, True)])
+def test_an_identity_given_for_the_body_means_poses_of_the_camera(recording, x_m, is_body):
+    T_body_camera = np.eye(4)
+    T_body_camera[0, 3] = x_m
+    options = RecordingOptions(T_body_camera=T_body_camera)
+    config = config_from_dotted({'node.body_frame_pose': True})
+    node = _live_config(recording, BagRecording(recording, options), options, config).node
+    assert node.body_frame_pose is is_body
+    assert node.T_body_camera == (x_m, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
 
 
 def test_a_child_that_dies_is_an_error_with_its_last_words(
