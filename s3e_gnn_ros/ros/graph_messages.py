@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from s3e_gnn_ros.geometry import se3
 from s3e_gnn_ros.pose_graph.g2o import G2oGraph, g2o_text
+from s3e_gnn_ros.pose_graph.graph import Edge
 from s3e_gnn_ros.ros.conversions import make_header, stamp_from_ns
 from s3e_gnn_ros.types import KeyframeKey
 
@@ -33,7 +35,7 @@ class GraphSnapshot:
         odometry: pairs of rows tied by odometry.
         closures: pairs of rows tied by a loop closure.
         rejected: pairs of rows whose verification failed.
-        g2o: the whole graph, or None when it is empty.
+        edges: the constraints themselves, those of odometry first.
     """
 
     keys: list[KeyframeKey]
@@ -42,7 +44,21 @@ class GraphSnapshot:
     odometry: NDArray[np.intp]
     closures: NDArray[np.intp]
     rejected: NDArray[np.intp]
-    g2o: G2oGraph | None
+    edges: Sequence[Edge]
+
+    @cached_property
+    def g2o(self) -> G2oGraph | None:
+        """The whole graph, or None when it is empty; built when it is first asked for."""
+        if not self.keys:
+            return None
+        covariances = np.array([edge.covariance for edge in self.edges]).reshape(-1, 6, 6)
+        return G2oGraph(
+            ids=np.arange(len(self.keys)),
+            poses=self.T_map_camera,
+            edge_ids=np.concatenate([self.odometry, self.closures]).astype(np.int64),
+            edge_poses=np.array([edge.T_i_j for edge in self.edges]).reshape(-1, 4, 4),
+            information=np.linalg.inv(covariances),
+        )
 
 
 EMPTY = GraphSnapshot(
@@ -52,7 +68,7 @@ EMPTY = GraphSnapshot(
     np.zeros((0, 2), np.intp),
     np.zeros((0, 2), np.intp),
     np.zeros((0, 2), np.intp),
-    None,
+    (),
 )
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from s3e_gnn_ros.geometry import se3
 from s3e_gnn_ros.geometry.se3 import Pose
+from s3e_gnn_ros.pose_graph.continuity import is_plausible_step
 from s3e_gnn_ros.types import KeyframeKey
 
 _MAX_LINK_S = 10.0
-_MAX_SPEED_M_PER_S = 10.0
-_MAX_STEP_M = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,5 +80,4 @@ def is_continued(before: KeyframePose, after: KeyframePose) -> bool:
         return False
     if before.key.session != after.key.session and elapsed_s > _MAX_LINK_S:
         return False
-    step = se3.inverse(before.T_odom_camera) @ after.T_odom_camera
-    return se3.translation_m(step) <= _MAX_STEP_M + _MAX_SPEED_M_PER_S * elapsed_s
+    return is_plausible_step(elapsed_s, before.T_odom_camera, after.T_odom_camera)

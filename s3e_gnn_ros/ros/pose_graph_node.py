@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from nav_msgs.msg import Odometry, Path
@@ -30,7 +31,7 @@ from s3e_gnn_ros.ros.parameters import load_parameters
 from s3e_gnn_ros.ros.qos import latched_qos, reliable_qos
 from s3e_gnn_ros.ros.recovery import Recovery
 from s3e_gnn_ros.ros.statistics import Statistics, fill_statistics
-from s3e_gnn_ros.types import KeyframeKey, Status
+from s3e_gnn_ros.types import KeyframeKey, LoopClosure, Status
 
 _LATCHED_DEPTH = 1000
 _PUBLISH_PERIOD_S = 0.5
@@ -108,6 +109,10 @@ class PoseGraphNode(Node):
             self.create_subscription(message_class, name, self._intake.counted(name, take), qos)
 
     def _take_keyframe(self, message: msg.KeyFrame) -> None:
+        self._push_keyframe(message)
+        self._drain()
+
+    def _push_keyframe(self, message: msg.KeyFrame) -> None:
         keyframe = KeyframePose(
             KeyframeKey(message.session, message.keyframe_id),
             stamp_to_ns(message.header.stamp),
@@ -115,7 +120,6 @@ class PoseGraphNode(Node):
             self._config.odom_frame or message.header.frame_id,
         )
         self._inbox.push(keyframe)
-        self._drain()
 
     def _take_closure(self, message: msg.LoopClosure) -> None:
         self._graph.add_closure(closure_from_message(message))
@@ -140,10 +144,14 @@ class PoseGraphNode(Node):
             self._map_to_odom.publish(T_map_odom, stamp, odom_frame)
 
     def _take_recovered(self, response: Any) -> None:
+        closures: list[LoopClosure] = []
         for keyframe in response.keyframes:
-            self._intake.attempt(lambda message=keyframe: self._take_keyframe(message))  # type: ignore[misc]
+            self._intake.attempt(partial(self._push_keyframe, keyframe))
         for closure in response.closures:
-            self._intake.attempt(lambda message=closure: self._take_closure(message))  # type: ignore[misc]
+            self._intake.attempt(
+                lambda message=closure: closures.append(closure_from_message(message))  # type: ignore[misc]
+            )
+        self._graph.add_batch(list(self._inbox.pop_ready()), closures)
 
     def _give_up(self, session: int) -> None:
         self._statistics.count('drops.keyframe_lost')

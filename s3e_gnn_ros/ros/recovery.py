@@ -13,8 +13,9 @@ from s3e_gnn_ros.ros import names
 from s3e_gnn_ros.types import KeyframeKey
 
 _PERIOD_S = 0.25
-_ANSWER_TIMEOUT_S = 5.0
 _GIVE_UP_S = 5.0
+_ANSWER_TIMEOUT_S = 60.0
+"""A long history takes long to send; only a request to a server that was killed is lost."""
 
 
 class Recovery:
@@ -40,46 +41,60 @@ class Recovery:
         self._give_up = give_up
         self._logger = node.get_logger()
         self._has_asked_all = False
-        self._asked_s: float | None = None
+        self._future: Any | None = None  # the one request in flight
+        self._asked_s = 0.0
         self._gap: KeyframeKey | None = None
         self._gap_since_s = 0.0
+        self._gap_was_answered = False
         self._timer = node.create_timer(_PERIOD_S, self._check)
 
     def _check(self) -> None:
         now_s = time.monotonic()
+        is_ready = self._client.service_is_ready()
         self._watch_gap(now_s)
-        if self._asked_s is not None and now_s - self._asked_s < _ANSWER_TIMEOUT_S:
+        if self._future is not None:
+            if is_ready and now_s - self._asked_s < _ANSWER_TIMEOUT_S:
+                return
+            self._client.remove_pending_request(self._future)
+            self._future = None
+        open_s = 0.0 if self._gap is None else now_s - self._gap_since_s
+        # Only once nobody is there to ask, or who was asked does not have it either.
+        is_hopeless = not is_ready or self._gap_was_answered
+        if self._gap is not None and open_s > _GIVE_UP_S and is_hopeless:
+            self._abandon(self._gap)
+        elif not is_ready:
             return
-        if not self._client.service_is_ready():
-            self._asked_s = None
         elif not self._has_asked_all:
             self._ask(KeyframeKey(0, 0), now_s)
-        elif self._gap is not None and now_s - self._gap_since_s >= 2 * _PERIOD_S:
+        elif self._gap is not None and open_s >= 2 * _PERIOD_S:
             self._ask(self._gap, now_s)
 
     def _watch_gap(self, now_s: float) -> None:
-        """Remember since when a gap is open; after a while go on without what is missing."""
+        """Remember since when a gap is open."""
         gap = self._missing()
         if gap is None or gap != self._gap:
-            self._gap, self._gap_since_s = gap, now_s
-        elif now_s - self._gap_since_s > _GIVE_UP_S:
-            self._logger.warning(
-                f'keyframe {gap.keyframe_id} of session {gap.session} is lost: going on without it'
-            )
-            self._give_up(gap.session)
-            self._gap = None
+            self._gap, self._gap_since_s, self._gap_was_answered = gap, now_s, False
+
+    def _abandon(self, gap: KeyframeKey) -> None:
+        self._logger.warning(
+            f'keyframe {gap.keyframe_id} of session {gap.session} is lost: going on without it'
+        )
+        self._give_up(gap.session)
+        self._gap = None
 
     def _ask(self, start: KeyframeKey, now_s: float) -> None:
         self._asked_s = now_s
         request = srv.GetKeyFrames.Request(session=start.session, first_id=start.keyframe_id)
-        future = self._client.call_async(request)
-        future.add_done_callback(self._take)
+        self._future = self._client.call_async(request)
+        self._future.add_done_callback(lambda future: self._take(future, start))
 
-    def _take(self, future: Any) -> None:
-        self._asked_s = None
+    def _take(self, future: Any, start: KeyframeKey) -> None:
+        if future is self._future:
+            self._future = None
         if future.cancelled() or future.exception() is not None:
             return
         self._has_asked_all = True
+        self._gap_was_answered = self._gap_was_answered or start == self._gap
         response = future.result()
         if response.keyframes:
             self._logger.info(f'recovered {len(response.keyframes)} keyframes')
