@@ -4,9 +4,10 @@ VENV ?= .venv
 override VENV := $(abspath $(VENV))
 PY := $(VENV)/bin/python
 S3E := $(VENV)/bin/s3e-gnn
-EXTRAS := simulation,ros,build,dev
+EXTRAS := simulation,index,training,ros,build,dev
 BUILD := $(VENV)/build/s3e_gnn_ros
 INTERFACES := $(VENV)/lib/s3e_gnn_ros/interfaces
+MINKOWSKI := $(VENV)/minkowski
 DEMO := out/demo
 # A recorded pose graph for `make bench`, where there is one.
 G2O ?= $(wildcard ../shared/data/pose_graphs/parking-garage.g2o)
@@ -17,11 +18,11 @@ unexport PYTHONHOME VIRTUAL_ENV _ROS_WHEELS_BOOTSTRAP_COMPLETE
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DELETE_ON_ERROR:
-.PHONY: help env demo test lint format bench config clean distclean
+.PHONY: help env demo test test-minkowski lint format bench config clean distclean
 
 help:  ## list the targets
-	@sed -nE 's/^([a-z]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | \
-	  while IFS='|' read -r name text; do printf 'make %-10s %s\n' "$$name" "$$text"; done
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | \
+	  while IFS='|' read -r name text; do printf 'make %-14s %s\n' "$$name" "$$text"; done
 
 env: $(VENV)/.interfaces.stamp  ## set up .venv with all packages and the compiled messages
 
@@ -30,6 +31,10 @@ demo: env $(DEMO)/recording/metadata.yaml  ## render a recording, run the live R
 
 test: env  ## run the whole test suite; options: make test ARGS='-k camera'
 	$(PY) -m pytest $(ARGS)
+
+test-minkowski: $(MINKOWSKI)/.stamp  ## build MinkowskiEngine and compare the SparseConv encoder with it
+	@$(MINKOWSKI)/bin/python -c 'from s3e_gnn_ros.encoder import minkowski; minkowski.import_minkowski()'
+	$(MINKOWSKI)/bin/python -m pytest test/encoder/test_minkowski.py $(ARGS)
 
 lint: env  ## check format, style and types
 	$(PY) -m ruff format --check .
@@ -65,6 +70,12 @@ $(VENV)/.python.stamp: setup.cfg constraints.txt scripts/prepare_ros_wheels.py
 	@echo 'Installing Python packages into $(VENV) (some minutes) ...'
 	@$(PY) -m pip install --quiet -c constraints.txt -e '.[$(EXTRAS)]'
 	@$(PY) scripts/prepare_ros_wheels.py
+	@touch $@
+
+# An environment of its own: MinkowskiEngine builds with an old setuptools and an old numpy.
+$(MINKOWSKI)/.stamp: scripts/build_minkowski
+	@scripts/check_machine '$(PYTHON)' '$(CXX)'
+	@CXX='$(CXX)' scripts/build_minkowski '$(PYTHON)' '$(MINKOWSKI)'
 	@touch $@
 
 # The wheels make the environment a ROS prefix: <venv>/lib is on their library path, <venv>/share
