@@ -12,6 +12,7 @@ from s3e_gnn_ros.simulation.furnishing import Furnisher
 from s3e_gnn_ros.simulation.lighting import Lamp, bake
 from s3e_gnn_ros.simulation.mesh import MeshBuilder
 from s3e_gnn_ros.simulation.noise import Colour, Rng, jitter
+from s3e_gnn_ros.simulation.picture_folder import PictureFolder
 from s3e_gnn_ros.simulation.room import Room, add_ceiling_lamp, add_doorway, add_shell
 from s3e_gnn_ros.simulation.route import Stop
 from s3e_gnn_ros.simulation.scene import Scene, Texture
@@ -84,11 +85,15 @@ class Shell:
     ceiling: Texture
 
 
-def make_building(seed: int) -> Scene:
+def make_building(seed: int, folder: PictureFolder | None = None) -> Scene:
     """Build, furnish and light the building; ``seed`` changes its colours, pictures and things.
 
+    Args:
+        seed: of all chance.
+        folder: pictures for walls, floors, posters, rugs and boxes; None to draw them all.
+
     Raises:
-        InputError: ``seed`` is negative.
+        InputError: ``seed`` is negative, or a picture cannot be read.
         DependencyError: embreex is not installed.
     """
     if seed < 0:
@@ -97,9 +102,11 @@ def make_building(seed: int) -> Scene:
     for k, room in enumerate(ROOMS):
         rng = np.random.default_rng([seed, k])
         shell = _make_shell(rng, room)
+        if folder is not None:
+            shell = _papered(rng, shell, folder)
         add_shell(mesh, room, shell.walls, shell.floor, shell.ceiling)
         lamps.extend(_hang_lamps(mesh, room))
-        _FURNISH[room.name](Furnisher(mesh, room, rng, lamps))
+        _FURNISH[room.name](Furnisher(mesh, room, rng, lamps, folder))
     for middle, axis in DOORWAYS:
         add_doorway(mesh, middle, axis, WALL_M)
     scene, glow = mesh.build()
@@ -119,6 +126,15 @@ def _make_shell(rng: Rng, room: Room) -> Shell:
     floor_px = (round((room.x1 - room.x0) * PX_PER_M), round((room.y1 - room.y0) * PX_PER_M))
     ceiling = surfaces.ceiling_panels(rng, floor_px, PX_PER_M * 6 // 10)
     return Shell(_walls(rng, room.name, wall_px), _floor(rng, room.name, floor_px), ceiling)
+
+
+def _papered(rng: Rng, shell: Shell, folder: PictureFolder) -> Shell:
+    """The shell with pictures on its walls and floor; one in four stays as drawn."""
+    walls, floor = (
+        folder.surface(rng, drawn, PX_PER_M) if rng.random() < 0.75 else drawn
+        for drawn in (shell.walls, shell.floor)
+    )
+    return Shell(walls, floor, shell.ceiling)
 
 
 def _walls(rng: Rng, name: str, size: tuple[int, int]) -> Texture:

@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from s3e_gnn_ros.errors import RecordingError
 from s3e_gnn_ros.geometry.camera import PinholeCamera
 from s3e_gnn_ros.geometry.se3 import Pose
+from s3e_gnn_ros.simulation.appearance import Appearance
+from s3e_gnn_ros.simulation.movers import Mover, render_with_movers
 from s3e_gnn_ros.simulation.renderer import Renderer
 from s3e_gnn_ros.simulation.scene import Scene
 from s3e_gnn_ros.simulation.sensor import ColourNoise, DepthNoise
@@ -38,6 +40,8 @@ class FrameJob:
         stamp_ns: its stamp.
         T_world_camera: pose (4, 4) of the optical frame.
         angular_velocity_rps: (3,) in the optical frame.
+        velocity_mps: (3,) in the optical frame.
+        lap: which lap of the recording it belongs to.
     """
 
     index: int
@@ -45,6 +49,13 @@ class FrameJob:
     stamp_ns: int
     T_world_camera: Pose
     angular_velocity_rps: NDArray[np.float64]
+    velocity_mps: NDArray[np.float64]
+    lap: int = 0
+
+    @property
+    def twist(self) -> NDArray[np.float64]:
+        """Angular and linear velocity (6,) in the optical frame."""
+        return np.concatenate([self.angular_velocity_rps, self.velocity_mps])
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +68,8 @@ class FrameMaker:
         depth_noise: None for none.
         colour_noise: None for none.
         seed: of the noise.
+        appearances: of each lap; None, as beyond their end, for ``colour_noise``.
+        movers: what else moves in each lap.
     """
 
     scene: Scene
@@ -64,6 +77,8 @@ class FrameMaker:
     depth_noise: DepthNoise | None
     colour_noise: ColourNoise | None
     seed: int
+    appearances: tuple[Appearance | None, ...] = ()
+    movers: tuple[tuple[Mover, ...], ...] = ()
 
     @cached_property
     def renderer(self) -> Renderer:
@@ -72,11 +87,18 @@ class FrameMaker:
 
     def make(self, job: FrameJob) -> ColourAndDepth:
         """Return the image (H, W, 3) BGR and the depth (H, W) [m] of a job."""
-        image, depth = self.renderer.render(job.T_world_camera, self.camera)
+        view = self.renderer.render(job.T_world_camera, self.camera)
+        for movers in self.movers[job.lap : job.lap + 1]:
+            pose, camera = job.T_world_camera, self.camera
+            view = render_with_movers(view, movers, job.time_s, pose, camera)
         rng = np.random.default_rng([self.seed, 2, job.index])
+        image, depth = view
         if self.depth_noise is not None:
             depth = self.depth_noise.apply(depth, self.camera, rng)
-        if self.colour_noise is not None:
+        appearance = next(iter(self.appearances[job.lap : job.lap + 1]), None)
+        if appearance is not None:
+            image = appearance.apply(image, view.depth_m, self.camera, job.twist, rng)
+        elif self.colour_noise is not None:
             omega = job.angular_velocity_rps
             image = self.colour_noise.apply(image, self.camera, omega, job.time_s, rng)
         return image, depth

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -85,6 +85,27 @@ class FreeSpace:
         rows, cols = np.divmod(np.array(chain[::-1]), columns)
         points = self.corner_m + self.cell_m * np.stack([cols, rows], axis=1)
         return np.vstack([[start_m], points[1:-1], [end_m]])
+
+    def without(self, points_m: NDArray[np.float64], radius_m: float) -> FreeSpace:
+        """Return this with everything within a radius of points (N, 2) barred."""
+        rows, columns = np.indices(self.clearance_m.shape)
+        middles = self.corner_m + self.cell_m * np.stack([columns, rows], axis=-1)
+        clearance = self.clearance_m.copy()
+        for point in points_m:
+            clearance[np.linalg.norm(middles - point, axis=-1) < radius_m] = 0
+        return replace(self, clearance_m=clearance)
+
+    def costs_m(
+        self, start_m: tuple[float, float], points_m: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Cost (N,) of the way to each point (N, 2): its length, more where walls are near.
+
+        Raises:
+            InputError: the start is not free.
+        """
+        costs = dijkstra(self._graph, indices=self._node(start_m))
+        columns, rows = np.round((points_m - self.corner_m) / self.cell_m).astype(int).T
+        return np.asarray(costs[rows * self.clearance_m.shape[1] + columns] * self.cell_m)
 
     def _node(self, point_m: tuple[float, float]) -> int:
         column, row = np.round((np.array(point_m) - self.corner_m) / self.cell_m).astype(int)

@@ -10,7 +10,9 @@ from s3e_gnn_ros.simulation import pictures, surfaces
 from s3e_gnn_ros.simulation.lighting import Lamp
 from s3e_gnn_ros.simulation.mesh import MeshBuilder
 from s3e_gnn_ros.simulation.noise import Colour, Rng
+from s3e_gnn_ros.simulation.picture_folder import PictureFolder
 from s3e_gnn_ros.simulation.room import Room, hang, stand, window_light
+from s3e_gnn_ros.simulation.scene import Texture
 
 PICTURE_PX_PER_M = 340
 OAK: Colour = (75, 120, 165)
@@ -27,18 +29,26 @@ class Furnisher:
         room: where.
         rng: source of chance for looks and small shifts of place.
         lamps: daylight is added here.
+        folder: pictures for posters, rugs and boxes; None to draw them.
     """
 
     mesh: MeshBuilder
     room: Room
     rng: Rng
     lamps: list[Lamp]
+    folder: PictureFolder | None = None
+
+    def poster(self, width: int, height: int) -> Texture:
+        """Draw a framed picture, or choose one from the folder."""
+        if self.folder is None:
+            return pictures.poster(self.rng, width, height)
+        return self.folder.poster(self.rng, width, height)
 
     def picture(self, wall: str, along: float, size_m: tuple[float, float], z: float) -> None:
         """Hang a poster, shifted by some centimetres."""
         shift_a, shift_z = self.rng.uniform(-0.04, 0.04, 2)
         width, height = (round(s * PICTURE_PX_PER_M) for s in size_m)
-        image = pictures.poster(self.rng, width, height)
+        image = self.poster(width, height)
         hang(self.mesh, self.room, wall, along + shift_a, z + shift_z, size_m, image)
 
     def pictures(self, wall: str, places: list[tuple[float, float]], z: float = 1.0) -> None:
@@ -127,7 +137,7 @@ class Furnisher:
         for k in range(count):
             size = self.rng.uniform((0.08, 0.05, 0.05), (0.24, 0.13, 0.27))
             at = along + width * ((k + 0.5) / count - 0.5) + self.rng.uniform(-0.03, 0.03)
-            image = pictures.poster(self.rng, 110, 130)
+            image = self.poster(110, 130)
             gap = float(self.rng.uniform(0.02, max(0.03, depth - 0.16)))
             stand(
                 self.mesh, self.room, wall, at, (size[0], size[1], size[2]),
@@ -141,6 +151,8 @@ class Furnisher:
         b, g, r = (0.5 * c + 50 for c in colour)
         width, height = (round(s * 200) for s in size_m)
         image = surfaces.carpet(self.rng, (width, height), (b, g, r), list(accents))
+        if self.folder is not None:
+            image = self.folder.surface(self.rng, image, 200)
         corner = (middle[0] - size_m[0] / 2, middle[1] - size_m[1] / 2, 0.012)
         edges = ((size_m[0], 0, 0), (0, size_m[1], 0))
         self.mesh.add_quad(corner, *edges, self.mesh.add_texture(image))

@@ -38,7 +38,7 @@ def furnish_living_room(f: Furnisher) -> None:
     f.pictures('south', [(0.3, 0.6), (1.15, 0.65), (2.0, 0.55), (2.75, 0.7), (3.6, 0.5)], 1.15)
     f.cupboard('north', 2.9, (1.7, 0.4, 0.55), (3, 1), WALNUT)
     f.clutter('north', 2.9, 1.6, 0.2, 0.55, 5)
-    screen = pictures.poster(f.rng, 420, 240)
+    screen = f.poster(420, 240)
     hang(f.mesh, f.room, 'north', 2.25, 0.95, (1.3, 0.74), screen, glow=0.95)
     f.pictures('north', [(0.3, 0.55), (1.2, 0.7)], 1.0)
     f.bookcase('north', 0.6, 0.8, 0.95, 3)
@@ -80,7 +80,7 @@ def furnish_library(f: Furnisher) -> None:
     f.pictures('east', [(2.8, 0.75)], 1.0)
     f.table('north', 2.3, (1.5, 0.65, 0.74), WALNUT, 0.05)
     f.clutter('north', 2.3, 1.4, 0.4, 0.74, 5)
-    screen = pictures.poster(f.rng, 300, 200)
+    screen = f.poster(300, 200)
     textures = {'front': f.mesh.add_texture(screen), 'side': f.veneer((40, 40, 42))}
     stand(f.mesh, f.room, 'north', 2.3, (0.62, 0.06, 0.4), textures, z=0.84, gap=0.15)
     f.chair('north', 2.3, 0.75, (50, 130, 60), 200)

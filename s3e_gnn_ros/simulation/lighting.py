@@ -18,6 +18,13 @@ DISPLAY_GAMMA = 2.2
 _SURFACE_GAP_M = 0.01
 _NUM_SKY_RAYS = 32
 _OPEN_M = 1.0
+_DIRECTIONAL_AMBIENT = 0.45
+# Azimuth and elevation [deg], BGR: overhead, and two unequal ones of different tint from aside.
+_DIRECTIONS = (
+    (0.0, 80.0, (0.30, 0.31, 0.32)),
+    (35.0, 20.0, (0.28, 0.30, 0.32)),
+    (140.0, 15.0, (0.16, 0.14, 0.12)),
+)
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,36 @@ def bake(
     is_glowing = (glow > 0)[:, None, None]
     light = np.where(is_glowing, glow[:, None, None], shown).astype(np.float32)
     return replace(scene, light=light)
+
+
+def directional_light(
+    triangles_m: NDArray[np.float64], normals: NDArray[np.float64], seed: int
+) -> NDArray[np.float32]:
+    """Light without shadows for a mesh whose faces may point either way.
+
+        light = 0.45 + slow(p) * sum_k c_k |n . l_k|
+
+    with three fixed directions l_k, the same from both sides of a surface, and a brightness that
+    changes slowly over the floor, so that equal rooms are not lit alike.
+
+    Args:
+        triangles_m: (T, 3, 3) corners.
+        normals: (T, 3, 3) unit normals at the corners; their sign does not matter.
+        seed: turns the lights about the vertical and shifts the slow change.
+
+    Returns:
+        (T, 3, 3) BGR factor on the texture at each corner, as display values.
+    """
+    rng = np.random.default_rng([seed, 4])
+    turn, phase = rng.uniform(0, 2 * np.pi, 2)
+    xy = triangles_m[..., :2] / 3.1
+    slow = 1 + 0.12 * np.sin(xy[..., 0] + phase) + 0.12 * np.sin(0.8 * xy[..., 1] - phase)
+    total = np.full((*normals.shape[:2], 3), _DIRECTIONAL_AMBIENT)
+    for azimuth, elevation, colour in _DIRECTIONS:
+        a, e = turn + np.radians(azimuth), np.radians(elevation)
+        towards = np.array([np.cos(a) * np.cos(e), np.sin(a) * np.cos(e), np.sin(e)])
+        total += (slow * np.abs(normals @ towards))[..., None] * np.array(colour)
+    return np.asarray(total, np.float32)
 
 
 def _unique_corners(

@@ -56,6 +56,7 @@ class Motion:
         times_s: (N,) increasing, from 0.
         positions_m: (N, 3) in the world.
         yaw_pitch_roll_rad: (N, 3); yaw about z from x, pitch up, roll to the right.
+        lap_ends_s: when each of its laps ends; empty for one.
     """
 
     def __init__(
@@ -63,8 +64,10 @@ class Motion:
         times_s: NDArray[np.float64],
         positions_m: NDArray[np.float64],
         yaw_pitch_roll_rad: NDArray[np.float64],
+        lap_ends_s: tuple[float, ...] = (),
     ) -> None:
         """Fit splines."""
+        self.lap_ends_s = lap_ends_s
         self.duration_s = float(times_s[-1])
         self._position = CubicSpline(times_s, positions_m)
         self._angles = CubicSpline(times_s, yaw_pitch_roll_rad)
@@ -105,8 +108,20 @@ class Motion:
         return np.asarray(Rotation.from_euler('ZYX', angles).as_matrix())
 
 
-def drive(paths: list[Path], limits: MotionLimits, rng: np.random.Generator) -> Motion:
-    """Drive paths one after the other; where the view jumps between two, turn on the spot."""
+def drive(
+    paths: list[Path],
+    limits: MotionLimits,
+    rng: np.random.Generator,
+    heights_m: list[float] | None = None,
+) -> Motion:
+    """Drive paths one after the other; where the view jumps between two, turn on the spot.
+
+    Args:
+        paths: each begins where the one before ends.
+        limits: how the camera is carried.
+        rng: source of wandering and swaying.
+        heights_m: of the camera on each path; None for that of the limits.
+    """
     points = np.vstack([path.points_m for path in paths])
     view = np.unwrap(np.concatenate([path.heading_rad + path.pan_rad for path in paths]))
     times = _arrival_times(points, view, limits, rng)
@@ -115,10 +130,26 @@ def drive(paths: list[Path], limits: MotionLimits, rng: np.random.Generator) -> 
     planar = np.stack([np.interp(grid, times, row) for row in (*points.T, view)], axis=1)
     planar = gaussian_filter1d(planar, _SMOOTHING_S / _KNOT_S, axis=0, mode='nearest')
     height = limits.height_m + 0.008 * _sway(grid, rng)
+    if heights_m is not None:
+        height += _height_changes(paths, heights_m, times, grid) - limits.height_m
     pitch = np.radians(limits.pitch_deg + 0.8 * _sway(grid, rng))
     roll = np.radians(0.6 * _sway(grid, rng))
     positions = np.column_stack([planar[:, :2], height])
-    return Motion(grid, positions, np.column_stack([planar[:, 2], pitch, roll]))
+    ends = times[np.cumsum([len(path.points_m) for path in paths]) - 1]
+    angles = np.column_stack([planar[:, 2], pitch, roll])
+    return Motion(grid, positions, angles, tuple(float(t) for t in ends))
+
+
+def _height_changes(
+    paths: list[Path],
+    heights_m: list[float],
+    times: NDArray[np.float64],
+    grid: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    steps = np.repeat(heights_m, [len(path.points_m) for path in paths])
+    planned = np.interp(grid, times, steps)
+    smooth = gaussian_filter1d(planned, _SMOOTHING_S / _KNOT_S, mode='nearest')
+    return np.asarray(smooth, np.float64)
 
 
 def _arrival_times(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +18,14 @@ from s3e_gnn_ros.simulation.building import OVERLAP, TOUR, make_building
 from s3e_gnn_ros.simulation.frame_pool import FrameJob, FrameMaker, render_frames
 from s3e_gnn_ros.simulation.free_space import FreeSpace, clearance_m
 from s3e_gnn_ros.simulation.imu import ImuNoise, ImuSamples, simulate_imu
+from s3e_gnn_ros.simulation.laps import LapOptions, LapPlan, plan_laps
 from s3e_gnn_ros.simulation.motion import Motion, MotionLimits, drive
+from s3e_gnn_ros.simulation.picture_folder import load_pictures
+from s3e_gnn_ros.simulation.plain_walls import paint_walls_plain
 from s3e_gnn_ros.simulation.ray_caster import RayCaster
 from s3e_gnn_ros.simulation.route import Stop, plan_path, reverse_tour, shift_tour
 from s3e_gnn_ros.simulation.scene import Scene
+from s3e_gnn_ros.simulation.scenes import BUILDING, open_scene
 from s3e_gnn_ros.simulation.sensor import ColourNoise, DepthNoise
 from s3e_gnn_ros.types import Frame
 
@@ -48,6 +53,12 @@ class SimulationOptions:
         depth_noise: None for perfect depth.
         colour_noise: None for perfect images.
         imu_noise: None for a perfect IMU.
+        scene: 'building' for the procedural one, or the path of a GLB file.
+        laps: what to drive; empty for one lap and the same in the opposite direction.
+        max_lap_m: greatest length of a lap that is found in a GLB file's scene.
+        plain_walls: share of the floor where walls are painted plain.
+        pictures: folder of pictures for the building's walls, floors and posters; None to draw
+            them.
 
     Raises:
         InputError: a number is out of range.
@@ -69,6 +80,11 @@ class SimulationOptions:
     depth_noise: DepthNoise | None = field(default_factory=DepthNoise)
     colour_noise: ColourNoise | None = field(default_factory=ColourNoise)
     imu_noise: ImuNoise | None = field(default_factory=ImuNoise)
+    scene: str = BUILDING
+    laps: tuple[LapOptions, ...] = ()
+    max_lap_m: float = 60.0
+    plain_walls: float = 0.0
+    pictures: Path | None = None
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -84,33 +100,45 @@ class SimulationOptions:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f'{name} is {value} instead of at least 1')
+        if not 0 <= self.plain_walls <= 1:
+            raise InputError(f'plain_walls is {self.plain_walls} instead of 0 to 1')
+        if not 5 <= self.max_lap_m <= 1000:
+            raise InputError(f'max_lap_m is {self.max_lap_m} instead of 5 to 1000')
+        if self.pictures is not None and self.scene != BUILDING:
+            raise InputError(
+                f"pictures {self.pictures} are for the building, not for scene '{self.scene}'"
+            )
 
 
 class SimulatedRecording:
-    """Two laps round a procedural building, the second in the opposite direction.
+    """Laps through a scene: round it, and the same in the opposite direction unless told.
 
     See ``Recording`` for the attributes. Frames are rendered anew each time they are read, and
     are the same each time.
 
     Args:
         options: what to record.
+        scene: already opened, used instead of ``options.scene``; its walls are still painted.
 
     Raises:
-        InputError: an option is out of range, or no clear way leads round the building.
+        InputError: an option is out of range, there is no such scene, or no clear way leads
+            round it.
         DependencyError: embreex or numba is not installed.
     """
 
     odometry: Trajectory | None
     ground_truth: Trajectory | None
 
-    def __init__(self, options: SimulationOptions) -> None:
+    def __init__(self, options: SimulationOptions, scene: Scene | None = None) -> None:
         """Build the scene and plan the motion; nothing is rendered yet."""
-        self.name = f'simulated building {options.seed}'
+        self.name = f'simulated {Path(options.scene).stem} {options.seed}'
         self.options = options
         self.drops: Counter[str] = Counter()
         self.notes: list[str] = []
-        self.scene = make_building(options.seed)
-        self.motion = plan_motion(self.scene, options)
+        opened = _open_scene(options) if scene is None else scene
+        self.scene = paint_walls_plain(opened, options.plain_walls, options.seed)
+        self._laps, plan = _plan(opened, options)
+        self.motion, self._movers = plan.motion, plan.movers
         self._times_s = _frame_times(self.motion.duration_s, options)
         self.num_frames = len(self._times_s)
         stamps = START_NS + np.round(self._times_s * 1e9).astype(np.int64)
@@ -123,21 +151,15 @@ class SimulatedRecording:
         """Render the frames, in order."""
         assert self.ground_truth is not None
         options = self.options
-        turning = self.motion.angular_velocity_rps(self._times_s)
-        jobs = [
-            FrameJob(k, float(t), int(stamp), pose, omega)
-            for k, (t, stamp, pose, omega) in enumerate(
-                zip(
-                    self._times_s,
-                    self.ground_truth.stamps_ns,
-                    self.ground_truth.poses,
-                    turning,
-                    strict=True,
-                )
-            )
-        ]
+        jobs = self._jobs(self.ground_truth)
         maker = FrameMaker(
-            self.scene, options.camera, options.depth_noise, options.colour_noise, options.seed
+            self.scene,
+            options.camera,
+            options.depth_noise,
+            options.colour_noise,
+            options.seed,
+            tuple(lap.appearance for lap in self._laps),
+            self._movers,
         )
         for job, (image, depth) in zip(
             jobs, render_frames(maker, jobs, options.workers), strict=True
@@ -150,6 +172,22 @@ class SimulatedRecording:
                 T_odom_camera=self._odometry.poses[job.index],
                 T_world_camera=job.T_world_camera,
             )
+
+    def _jobs(self, truth: Trajectory) -> list[FrameJob]:
+        times, rotations = self._times_s, truth.poses[:, :3, :3]
+        turning = self.motion.angular_velocity_rps(times)
+        moving = np.einsum('nij,ni->nj', rotations, self.motion.velocity_mps(times))
+        laps = self.laps
+        return [
+            FrameJob(k, float(t), int(stamp), truth.poses[k], turning[k], moving[k], int(laps[k]))
+            for k, (t, stamp) in enumerate(zip(times, truth.stamps_ns, strict=True))
+        ]
+
+    @property
+    def laps(self) -> NDArray[np.intp]:
+        """Which lap (N,) each frame belongs to, from 0."""
+        ends = np.array(self.motion.lap_ends_s[:-1])
+        return np.asarray(np.searchsorted(ends, self._times_s), np.intp)
 
     def imu(self) -> ImuSamples:
         """IMU samples from the first frame's stamp to the last one's."""
@@ -169,6 +207,23 @@ class SimulatedRecording:
         """Distance driven, measured between frames."""
         assert self.ground_truth is not None
         return float(_distances(self.ground_truth.poses).sum())
+
+
+def _open_scene(options: SimulationOptions) -> Scene:
+    if options.scene != BUILDING:
+        return open_scene(options.scene, options.seed)
+    if options.pictures is None:
+        return make_building(options.seed)
+    return make_building(options.seed, load_pictures(options.pictures))
+
+
+def _plan(scene: Scene, options: SimulationOptions) -> tuple[tuple[LapOptions, ...], LapPlan]:
+    if options.scene == BUILDING and not options.laps:
+        return (), LapPlan(plan_motion(scene, options), ())
+    height = options.limits.height_m
+    laps = options.laps or tuple(LapOptions(is_reversed=r, height_m=height) for r in (False, True))
+    tour = TOUR if options.scene == BUILDING else None
+    return laps, plan_laps(scene, laps, options.limits, options.seed, tour, options.max_lap_m)
 
 
 def plan_motion(scene: Scene, options: SimulationOptions) -> Motion:

@@ -39,15 +39,18 @@ class Renderer:
         has_antialiasing: average four rays per pixel along edges (colour only: depth is never
             averaged, because no surface lies between two surfaces).
 
+    Attributes:
+        caster: the search tree of the rays, for other questions to the scene.
+
     Raises:
         DependencyError: embreex or numba is not installed.
     """
 
     def __init__(self, scene: Scene, *, has_antialiasing: bool = True) -> None:
         """Build the search tree of the rays and the mipmaps."""
-        self._caster = RayCaster(scene.triangles_m)
+        self.caster = RayCaster(scene.triangles_m)
         self._shading = _import_shading()
-        mip = make_mipmaps(scene.textures)
+        mip = make_mipmaps(scene.textures, scene.max_mip_levels)
         self._mip = (mip.texels, mip.offsets, mip.widths, mip.heights)
         gradients = _uv_gradients(scene)
         self._surface = (scene.uvs, gradients, scene.normals, scene.light, scene.texture_ids)
@@ -61,7 +64,7 @@ class Renderer:
         """Render from a pose (4, 4) of the optical frame; also for distorted cameras."""
         shape = (camera.height, camera.width)
         directions = self._rotated(self._camera_rays(camera), T_world_camera)
-        hits = self._caster.cast(T_world_camera[:3, 3], directions)
+        hits = self.caster.cast(T_world_camera[:3, 3], directions)
         colours = self._shade(hits, directions, T_world_camera, camera)
         is_hit = hits.triangles >= 0
         depth = np.where(is_hit, hits.distances, np.float32(0)).reshape(shape)
@@ -85,7 +88,7 @@ class Renderer:
             return
         samples = (self._pixels[edges, None] + _SUBPIXELS).reshape(-1, 2)
         directions = self._rotated(_rays(samples, camera), T_world_camera)
-        hits = self._caster.cast(T_world_camera[:3, 3], directions)
+        hits = self.caster.cast(T_world_camera[:3, 3], directions)
         shaded = self._shade(hits, directions, T_world_camera, camera)
         colours[edges] = np.clip(shaded, 0, 255).reshape(-1, 4, 3).mean(axis=1)
 

@@ -95,6 +95,8 @@ def _smooth(points: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _pan_along(points: NDArray[np.float64], stops: tuple[Stop, ...]) -> NDArray[np.float64]:
     """Pan (N,) in radians: that of each stop at the path's nearest point, smooth between."""
+    if not any(stop.pan_deg for stop in stops):
+        return np.zeros(len(points))
     at, index = [0], 0
     for k, stop in enumerate(stops[1:-1], start=1):
         # Only ahead and not beyond reach, because a tour may pass one place twice.

@@ -29,6 +29,7 @@ class Scene:
         textures: the pictures.
         light: (T, 3, 3) float32 BGR factor on the texture at each corner, shadows included;
             ones where nothing was baked.
+        max_mip_levels: for each texture the coarsest halving to use; None for no limit.
 
     Raises:
         InputError: shapes disagree, a value is not finite, or a texture does not exist.
@@ -39,6 +40,7 @@ class Scene:
     texture_ids: NDArray[np.int32]
     textures: tuple[Texture, ...]
     light: NDArray[np.float32]
+    max_mip_levels: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         """Check shapes and values: a bad index would read outside memory in compiled code."""
@@ -53,6 +55,9 @@ class Scene:
             raise InputError(
                 f'scene uses textures {low} to {high} but has {len(self.textures)} of them'
             )
+        limits = self.max_mip_levels
+        if limits is not None and (len(limits) != len(self.textures) or min(limits) < 0):
+            raise InputError(f'scene has {len(self.textures)} textures but mip limits {limits}')
 
     @cached_property
     def normals(self) -> NDArray[np.float32]:
@@ -86,16 +91,19 @@ class MipMaps:
     heights: NDArray[np.int32]
 
 
-def make_mipmaps(textures: tuple[Texture, ...]) -> MipMaps:
-    """Halve every texture down to about four pixels and pack the levels."""
+def make_mipmaps(
+    textures: tuple[Texture, ...], max_levels: tuple[int, ...] | None = None
+) -> MipMaps:
+    """Halve every texture down to about four pixels, or its limit, and pack the levels."""
     texels: list[NDArray[np.uint8]] = []
     offsets = np.zeros((len(textures), MAX_MIP_LEVELS), np.int64)
     sizes = np.zeros((len(textures), MAX_MIP_LEVELS, 2), np.int32)
     total = 0
     for n, texture in enumerate(textures):
         level = texture
+        coarsest = MAX_MIP_LEVELS if max_levels is None else max_levels[n]
         for k in range(MAX_MIP_LEVELS):
-            if k > 0 and min(level.shape[:2]) >= 8:
+            if 0 < k <= coarsest and min(level.shape[:2]) >= 8:
                 half = (level.shape[1] // 2, level.shape[0] // 2)
                 level = np.asarray(cv2.resize(level, half, interpolation=cv2.INTER_AREA), np.uint8)
             elif k > 0:

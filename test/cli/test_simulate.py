@@ -76,6 +76,13 @@ def test_does_not_replace_a_bag_unless_told(tmp_path, capsys):
         (('--speed', '-1'), 'speed_mps is -1.0'),
         (('--seed', '-3'), 'seed is -3'),
         (('--drift', 'sideways=1'), "unknown drift 'sideways'"),
+        (('--scene', 'missing.glb'), 'there is no scene file missing.glb'),
+        (('--scene', 'castle'), "scene 'castle'"),
+        (('--pictures', 'missing'), 'there is no folder of pictures missing'),
+        (('--heights', '0.6,tall'), "--heights is '0.6,tall'"),
+        (('--plain-walls', '2'), 'plain_walls is 2.0'),
+        (('--dark', '0,1'), 'darkness is 1.0'),
+        (('--max-lap', '1'), 'max_lap_m is 1.0'),
     ],
 )
 def test_bad_options_are_one_line_and_leave_nothing(tmp_path, capsys, options, words):
@@ -84,3 +91,10 @@ def test_bad_options_are_one_line_and_leave_nothing(tmp_path, capsys, options, w
     assert words in error
     assert len(error.strip().splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_records_laps_with_options(tmp_path, capsys):
+    options = ('--heights', '0.6,1.2', '--yaw-offsets', '0,180', '--dark', '0.9', '--blur', '0.03')
+    others = ('--moving-objects', 2, '--plain-walls', 0.5, '--rate', 0.5, '--max-frames', 2)
+    assert simulate('--out', tmp_path / 'bag', '--json', *options, *others) == 0
+    assert json.loads(capsys.readouterr().out)['num_frames'] == 2
