@@ -1,0 +1,1 @@
+"""Embedding pose graph, GNN and the inverse cross-entropy query (paper section III B)."""

@@ -1,0 +1,222 @@
+"""The embedding pose graph: keyframes with their embeddings, and what joins them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s3e_gnn_ros.errors import InputError
+from s3e_gnn_ros.geometry.se3 import Pose
+from s3e_gnn_ros.graph.block_matrix import BlockMatrix
+from s3e_gnn_ros.graph.gnn_config import GNNConfig
+
+_MAX_ODOMETRY = 2  # the keyframe before and the one after
+_NONE = -1
+
+
+class EdgeKind(IntEnum):
+    """Why two keyframes are joined."""
+
+    ODOMETRY = 0
+    COVISIBLE = 1
+    LOOP = 2
+
+
+class EmbeddingPoseGraph:
+    """Nodes with embeddings, undirected edges, a bounded number of edges per node and kind.
+
+    Nodes are numbered 0, 1, 2 ... in order of addition; a number is never used again, so that
+    the numbers of all others survive a deletion. Two nodes are joined once: the kind that came
+    first stays.
+
+    Differs from the paper: the degree is bounded, so that the work per keyframe is.
+
+    Args:
+        config: embedding size and bounds.
+    """
+
+    def __init__(self, config: GNNConfig) -> None:
+        self._dim = config.embedding_dim
+        ends = np.cumsum([0, _MAX_ODOMETRY, config.max_covisible, config.max_loops])
+        self._slots = {kind: slice(int(ends[kind]), int(ends[kind + 1])) for kind in EdgeKind}
+        self._adjacency = BlockMatrix(int(ends[-1]), np.int32)
+        # Half precision costs 5e-4 of a component, far below what two views of a place differ by.
+        self._embeddings = BlockMatrix(self._dim, np.float16)
+        self._poses = BlockMatrix(12, np.float32)
+        self._stamps_ns = BlockMatrix(1, np.int64)
+        self._sessions = BlockMatrix(1, np.int32)
+        self._is_alive = BlockMatrix(1, np.bool_)
+        self._num_alive = 0
+
+    def __len__(self) -> int:
+        """Return the number of nodes, without the removed ones."""
+        return self._num_alive
+
+    def __contains__(self, node: int) -> bool:
+        """Return whether a number belongs to a node that was not removed."""
+        return 0 <= node < self.num_ids and bool(self._is_alive.row(node)[0])
+
+    @property
+    def num_ids(self) -> int:
+        """The number that the next node gets."""
+        return len(self._is_alive)
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory of nodes and edges."""
+        parts = (self._embeddings, self._poses, self._stamps_ns, self._sessions, self._is_alive)
+        return self._adjacency.num_bytes + sum(part.num_bytes for part in parts)
+
+    def add_node(
+        self,
+        embedding: NDArray[np.floating],
+        *,
+        stamp_ns: int = 0,
+        session: int = 0,
+        T_odom_camera: Pose | None = None,
+    ) -> int:
+        """Add a keyframe without edges.
+
+        Args:
+            embedding: (D,) unit length.
+            stamp_ns: of the image.
+            session: of the recording.
+            T_odom_camera: pose of the camera in its session's odometry, if known.
+
+        Returns:
+            The node's number.
+
+        Raises:
+            InputError: the embedding has another shape, or a value that is not finite.
+        """
+        embedding = np.asarray(embedding)
+        if embedding.shape != (self._dim,):
+            raise InputError(f'an embedding is {embedding.shape} instead of ({self._dim},)')
+        if not np.isfinite(embedding).all():
+            raise InputError('an embedding holds values that are not finite')
+        pose = np.full(12, np.nan) if T_odom_camera is None else T_odom_camera[:3].ravel()
+        self._embeddings.append(embedding[None])
+        self._poses.append(pose[None])
+        self._stamps_ns.append(np.array([[stamp_ns]]))
+        self._sessions.append(np.array([[session]]))
+        self._adjacency.append(np.full((1, self._slots[EdgeKind.LOOP].stop), _NONE))
+        self._is_alive.append(np.ones((1, 1), dtype=bool))
+        self._num_alive += 1
+        return self.num_ids - 1
+
+    def add_edge(self, first: int, second: int, kind: EdgeKind) -> bool:
+        """Join two nodes.
+
+        Returns:
+            False when they are joined already, or one of them has all the edges of this kind it
+            may have; nothing changes then.
+
+        Raises:
+            InputError: a node is unknown, or both are the same.
+        """
+        ours, theirs = self._edges(first), self._edges(second)
+        if first == second:
+            raise InputError(f'node {first} cannot be joined with itself')
+        if second in ours:
+            return False
+        free = [np.flatnonzero(edges[self._slots[kind]] == _NONE) for edges in (ours, theirs)]
+        if not len(free[0]) or not len(free[1]):
+            return False
+        ours[self._slots[kind]][free[0][0]] = second
+        theirs[self._slots[kind]][free[1][0]] = first
+        return True
+
+    def remove_edge(self, first: int, second: int) -> None:
+        """Part two nodes.
+
+        Raises:
+            InputError: a node is unknown, or nothing joins them.
+        """
+        ours, theirs = self._edges(first), self._edges(second)
+        if second not in ours:
+            raise InputError(f'no edge joins the nodes {first} and {second}')
+        ours[ours == second] = _NONE
+        theirs[theirs == first] = _NONE
+
+    def remove_node(self, node: int) -> None:
+        """Remove a node with its edges.
+
+        Raises:
+            InputError: it is unknown.
+        """
+        for other in self.neighbours(node):
+            self.remove_edge(node, other)
+        self._is_alive.row(node)[0] = False
+        self._num_alive -= 1
+
+    def neighbours(self, node: int, kind: EdgeKind | None = None) -> list[int]:
+        """Return the nodes joined with one, of one kind or of all.
+
+        Raises:
+            InputError: it is unknown.
+        """
+        edges = self._edges(node) if kind is None else self._edges(node)[self._slots[kind]]
+        return [other for other in edges.tolist() if other != _NONE]
+
+    def ball(self, seeds: Iterable[int], num_hops: int) -> set[int]:
+        """Return the nodes at most so many edges away from some nodes, these among them."""
+        reached = set(seeds)
+        frontier = reached
+        for _ in range(num_hops):
+            if not frontier:
+                break
+            edges = self._adjacency.rows(np.fromiter(frontier, np.int64, len(frontier)))
+            frontier = set(edges.ravel().tolist()) - reached - {_NONE}
+            reached = reached | frontier
+        return reached
+
+    def node_ids(self) -> NDArray[np.int64]:
+        """Return the numbers (N,) int64 of all nodes, ascending."""
+        if not self.num_ids:
+            return np.zeros(0, dtype=np.int64)
+        return np.flatnonzero(np.concatenate(self._is_alive.filled())[:, 0])
+
+    def embeddings(self, nodes: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the embeddings (n, D) float32 of some nodes."""
+        return self._embeddings.rows(nodes).astype(np.float32)
+
+    def edge_index(self, nodes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the edges among some nodes.
+
+        Args:
+            nodes: (n,) ascending, without repetition.
+
+        Returns:
+            (2, E) int64, source and target counted within ``nodes``; each edge in both
+            directions, ordered by target.
+        """
+        if not len(nodes):
+            return np.zeros((2, 0), dtype=np.int64)
+        edges = self._adjacency.rows(nodes)  # (n, M)
+        target, slot = np.nonzero(edges != _NONE)
+        others = edges[target, slot]
+        source = np.minimum(np.searchsorted(nodes, others), len(nodes) - 1)
+        inside = nodes[source] == others
+        return np.stack([source[inside], target[inside]])
+
+    def stamps_ns(self, nodes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the stamps (n,) of some nodes."""
+        return self._stamps_ns.rows(nodes)[:, 0]
+
+    def sessions(self, nodes: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Return the sessions (n,) of some nodes."""
+        return self._sessions.rows(nodes)[:, 0]
+
+    def poses(self, nodes: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return T_odom_camera (n, 4, 4) of some nodes, NaN where unknown."""
+        poses = np.tile(np.eye(4), (len(nodes), 1, 1))
+        poses[:, :3] = self._poses.rows(np.asarray(nodes, dtype=np.int64)).reshape(-1, 3, 4)
+        return poses
+
+    def _edges(self, node: int) -> NDArray[np.int32]:
+        if node not in self:
+            raise InputError(f'the embedding pose graph has no node {node}')
+        return self._adjacency.row(node)

@@ -1,0 +1,100 @@
+"""The index of the reference graph: exact while that is fast, approximate beyond."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s3e_gnn_ros.errors import DependencyError
+from s3e_gnn_ros.graph.exact_index import ExactIndex, Found
+from s3e_gnn_ros.graph.ivf_index import IvfIndex
+
+MAX_EXACT = 100_000
+_NUM_LISTS = 1024
+_NUM_PROBES = 24
+_SAMPLES_PER_LIST = 40
+
+
+class GrowingIndex:
+    """An exact index that becomes an approximate one when it grows large.
+
+    The change takes some seconds, once. Without FAISS the index stays exact and gets slower.
+
+    Args:
+        dim: of the vectors.
+        max_exact: vectors up to which the search is exact.
+    """
+
+    def __init__(self, dim: int, max_exact: int = MAX_EXACT) -> None:
+        self._index: ExactIndex | IvfIndex = ExactIndex(dim)
+        self._max_exact = max_exact
+        self._can_change = True
+
+    def __len__(self) -> int:
+        """Return the number of vectors ever added: the next id."""
+        return len(self._index)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether every vector is compared."""
+        return isinstance(self._index, ExactIndex)
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory of the index."""
+        return self._index.num_bytes
+
+    def add(self, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Add vectors (n, dim) and return their ids (n,), which are consecutive."""
+        ids = self._index.add(vectors)
+        if len(self) > self._max_exact and isinstance(self._index, ExactIndex):
+            self._change(self._index)
+        return ids
+
+    def update(self, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
+        """Replace vectors (n, dim).
+
+        Raises:
+            InputError: an id is unknown or removed.
+        """
+        self._index.update(ids, vectors)
+
+    def remove(self, ids: NDArray[np.int64]) -> None:
+        """Remove vectors; their ids are not used again.
+
+        Raises:
+            InputError: an id is unknown or removed.
+        """
+        self._index.remove(ids)
+
+    def search(self, queries: NDArray[np.float32], k: int) -> Found:
+        """Find the k best for each of W queries (W, dim), or about the best beyond the limit."""
+        return self._index.search(queries, k)
+
+    def scores(self, query: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the inner products (N,) of a query (dim,) with all; -inf where removed.
+
+        Beyond the limit only the vectors in the query's lists are compared, of these the best
+        1,024 at most; all others have -inf as well.
+        """
+        if isinstance(self._index, ExactIndex):
+            return self._index.scores(query)
+        scores = np.full(len(self), -np.inf, dtype=np.float32)
+        found, ids = self._index.search(query[None], 1024)
+        scores[ids[ids >= 0]] = found[ids >= 0]
+        return scores
+
+    def _change(self, exact: ExactIndex) -> None:
+        if not self._can_change:
+            return
+        ids, vectors = exact.vectors()
+        num_lists = max(1, min(_NUM_LISTS, len(ids) // _SAMPLES_PER_LIST))
+        step = max(1, len(ids) // (num_lists * _SAMPLES_PER_LIST))
+        try:
+            index = IvfIndex(vectors[::step], num_lists, _NUM_PROBES)
+        except DependencyError:
+            self._can_change = False  # asked once: a failed import is not cached
+            return
+        index.add(vectors, ids)
+        index.reserve(len(exact))
+        self._index = index

@@ -1,0 +1,190 @@
+"""The reference graph: the embedding pose graph seen through the GNN, kept up to date."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from s3e_gnn_ros.geometry.se3 import Pose
+from s3e_gnn_ros.graph.embedding_pose_graph import EdgeKind, EmbeddingPoseGraph
+from s3e_gnn_ros.graph.gnn import ReferenceGNN
+from s3e_gnn_ros.graph.gnn_config import NUM_LAYERS
+from s3e_gnn_ros.graph.index import GrowingIndex
+from s3e_gnn_ros.graph.inference import InferenceGNN
+from s3e_gnn_ros.graph.query import index_queries, index_vectors, similarity
+
+_REACH = NUM_LAYERS - 1
+"""A new edge changes the first layer at its ends, the last one this many hops further."""
+
+_CHUNK = 1024
+
+
+class ReferenceGraph:
+    """Adds, joins, removes and finds keyframes.
+
+    A change alters the logits of the nodes within three hops only, and these follow from the
+    embeddings within six. Just that part is computed anew, at the next query or when
+    :meth:`update` is called: the same as computing everything, at a cost that does not depend on
+    the size of the map. Hidden layers are not kept, which halves the memory.
+
+    Args:
+        gnn: trained, in evaluation mode.
+        graph: what is known already; empty when None. Only this object may change it afterwards.
+    """
+
+    def __init__(self, gnn: ReferenceGNN, graph: EmbeddingPoseGraph | None = None) -> None:
+        self.config = gnn.config
+        self.graph = EmbeddingPoseGraph(gnn.config) if graph is None else graph
+        self._gnn = InferenceGNN(gnn)
+        self._index = GrowingIndex(self.config.embedding_dim + 1)
+        self._changed: set[int] = set(self.graph.node_ids().tolist())
+
+    def __len__(self) -> int:
+        """Return the number of nodes, without the removed ones."""
+        return len(self.graph)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether a query is compared with every node."""
+        return self._index.is_exact
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory of graph and index."""
+        return self.graph.num_bytes + self._index.num_bytes
+
+    def add_node(
+        self,
+        embedding: NDArray[np.floating],
+        *,
+        stamp_ns: int = 0,
+        session: int = 0,
+        T_odom_camera: Pose | None = None,
+    ) -> int:
+        """Add a keyframe; see :meth:`EmbeddingPoseGraph.add_node`."""
+        node = self.graph.add_node(
+            embedding, stamp_ns=stamp_ns, session=session, T_odom_camera=T_odom_camera
+        )
+        self._changed.add(node)
+        return node
+
+    def add_edge(self, first: int, second: int, kind: EdgeKind) -> bool:
+        """Join two nodes; see :meth:`EmbeddingPoseGraph.add_edge`."""
+        is_new = self.graph.add_edge(first, second, kind)
+        if is_new:
+            self._changed.update((first, second))
+        return is_new
+
+    def remove_edge(self, first: int, second: int) -> None:
+        """Part two nodes; see :meth:`EmbeddingPoseGraph.remove_edge`."""
+        self.graph.remove_edge(first, second)
+        self._changed.update((first, second))
+
+    def remove_node(self, node: int) -> None:
+        """Remove a node with its edges; see :meth:`EmbeddingPoseGraph.remove_node`."""
+        neighbours = self.graph.neighbours(node)
+        self.graph.remove_node(node)
+        if node < len(self._index):
+            self._index.remove(np.array([node]))
+        self._changed.discard(node)
+        self._changed.update(neighbours)
+
+    def update(self) -> int:
+        """Compute what the changes since the last call have altered; returns how many nodes."""
+        nodes = np.array(sorted(self.graph.ball(self._changed, _REACH)), dtype=np.int64)
+        for start in range(0, len(nodes), _CHUNK):
+            self._recompute(nodes[start : start + _CHUNK])
+        self._append(nodes[:0], np.float32(0.0), self.graph.num_ids)
+        self._changed.clear()
+        return len(nodes)
+
+    def logits(self, nodes: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Compute the logits (n, K) of some nodes from the embeddings around them.
+
+        Args:
+            nodes: (n,) ascending, without repetition.
+        """
+        ball = self.graph.ball(nodes.tolist(), NUM_LAYERS)
+        around = np.fromiter(sorted(ball), np.int64, len(ball))
+        embeddings = self.graph.embeddings(around)
+        wanted = np.searchsorted(around, nodes)
+        return self._gnn.logits(embeddings, self.graph.edge_index(around), wanted)
+
+    def query(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Pass a query sub-graph through the GNN; see :meth:`InferenceGNN.query`.
+
+        Args:
+            embeddings: (W, D) of successive keyframes, oldest first.
+
+        Returns:
+            q (W, K); the last row belongs to the newest.
+        """
+        return self._gnn.query(embeddings)
+
+    def similarities(self, q: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Compare query nodes with every node: U of paper Eq. 2.
+
+        The paper takes the maximum of the whole matrix. The last row alone, ``q[-1:]``, asks
+        where the newest keyframe was seen, and costs a fraction: the rows before it reached it
+        through the GNN.
+
+        Args:
+            q: (W, K) from :meth:`query`.
+
+        Returns:
+            (W, N) float32 by node number, N the next number; 0 for nodes that were removed, and
+            for those a search does not compare when :attr:`is_exact` is false.
+        """
+        self.update()
+        queries = index_queries(torch.from_numpy(q), self.config.form).numpy()
+        scores = np.stack([self._index.scores(query) for query in queries])
+        return self._similarity(scores, q)
+
+    def search(
+        self, q: NDArray[np.float32], k: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Find the k nodes most similar to each query node.
+
+        Args:
+            q: (W, K) from :meth:`query`.
+            k: at least 1.
+
+        Returns:
+            U (W, k) and the node numbers (W, k), best first; 0 and -1 where there are no more.
+        """
+        self.update()
+        queries = index_queries(torch.from_numpy(q), self.config.form).numpy()
+        scores, nodes = self._index.search(queries, k)
+        return self._similarity(scores, q), nodes
+
+    def _similarity(
+        self, scores: NDArray[np.float32], q: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        form, eta = self.config.form, self.config.eta
+        found = similarity(torch.from_numpy(scores), torch.from_numpy(q), eta, form)
+        values: NDArray[np.float32] = found.numpy()
+        return values
+
+    def _recompute(self, nodes: NDArray[np.int64]) -> None:
+        vectors = index_vectors(torch.from_numpy(self.logits(nodes)), self.config.form).numpy()
+        is_known = nodes < len(self._index)
+        self._index.update(nodes[is_known], vectors[is_known])
+        end = int(nodes[-1]) + 1
+        self._append(nodes[~is_known], vectors[~is_known], end)
+
+    def _append(
+        self, nodes: NDArray[np.int64], vectors: NDArray[np.float32] | np.float32, end: int
+    ) -> None:
+        """Add new nodes to the index, up to the number ``end``; ids there are node numbers.
+
+        A node that was removed before the index heard of it leaves a gap, which is filled.
+        """
+        start = len(self._index)
+        if end <= start:
+            return
+        rows = np.zeros((end - start, self.config.embedding_dim + 1), dtype=np.float32)
+        rows[nodes - start] = vectors
+        gone = np.setdiff1d(self._index.add(rows), nodes)
+        if len(gone):
+            self._index.remove(gone)

@@ -1,0 +1,84 @@
+"""Exact and approximate search give the same answers."""
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from s3e_gnn_ros.errors import DependencyError, InputError
+from s3e_gnn_ros.graph.exact_index import ExactIndex
+from s3e_gnn_ros.graph.index import GrowingIndex
+from s3e_gnn_ros.graph.ivf_index import import_faiss
+from s3e_gnn_ros.graph.query import index_queries, index_vectors
+
+DIM = 32
+
+
+def vectors(num, rng):
+    """Clustered logits, as views of places are."""
+    places = rng.standard_normal((40, DIM))
+    logits = places[rng.integers(40, size=num)] + 0.5 * rng.standard_normal((num, DIM))
+    return index_vectors(torch.from_numpy(logits.astype(np.float32))).numpy()
+
+
+def queries(found):
+    q = torch.sigmoid(torch.from_numpy(found[:, :-1]))
+    return index_queries(q).numpy()
+
+
+def test_exact_by_hand():
+    index = ExactIndex(2)
+    assert index.add(np.array([[1, 0], [0, 1], [3, 3]], dtype=np.float32)).tolist() == [0, 1, 2]
+    query = np.array([[1.0, 0.5]], dtype=np.float32)
+    assert index.scores(query[0]).tolist() == [1.0, 0.5, 4.5]
+    index.remove(np.array([2]))
+    index.update(np.array([1]), np.array([[2, 2]], dtype=np.float32))
+    scores, ids = index.search(query, 3)
+    assert scores.tolist() == [[3.0, 1.0, -np.inf]]
+    assert ids.tolist() == [[1, 0, -1]]
+    with pytest.raises(InputError, match='no vector 2'):
+        index.update(np.array([2]), np.zeros((1, 2), dtype=np.float32))
+    with pytest.raises(InputError, match='no vector 3'):
+        index.remove(np.array([3]))
+
+
+def test_approximate_beyond_the_limit():
+    pytest.importorskip('faiss')
+    rng = np.random.default_rng(0)
+    exact, growing = ExactIndex(DIM + 1), GrowingIndex(DIM + 1, max_exact=1500)
+    for count in (1000, 500, 1, 499):
+        more = vectors(count, rng)
+        np.testing.assert_array_equal(exact.add(more), growing.add(more))
+        assert growing.is_exact == (len(growing) <= 1500)
+    gone, changed = np.array([3, 1999]), np.array([0, 1700])
+    moved = vectors(2, rng)
+    for index in (exact, growing):
+        index.remove(gone)
+        index.update(changed, moved)
+    asked = queries(exact.vectors()[1][::100])
+    scores, ids = growing.search(asked, 10)
+    true_scores, true_ids = exact.search(asked, 10)
+    hits = [len(np.intersect1d(*pair)) for pair in zip(ids, true_ids, strict=True)]
+    assert np.mean(hits) > 9.0
+    np.testing.assert_allclose(scores[:, 0], true_scores[:, 0], atol=0.1)
+    assert not np.isin(gone, growing.search(asked, 500)[1]).any()
+    every = growing.scores(asked[0])
+    assert every.shape == (2000,)
+    assert every.argmax() == ids[0, 0]
+    assert np.isneginf(every[gone]).all()
+    assert len(growing.add(vectors(3, rng))) == 3
+    assert len(growing) == 2003
+    with pytest.raises(InputError, match='only 0 of the vectors'):
+        growing.remove(gone[:1])
+
+
+def test_without_faiss_the_search_stays_exact(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'faiss', None)
+    index = GrowingIndex(DIM + 1, max_exact=100)
+    added = vectors(300, np.random.default_rng(0))
+    index.add(added)
+    assert index.is_exact
+    assert index.search(queries(added[:1]), 1)[1].tolist() == [[0]]
+    with pytest.raises(DependencyError, match=r'pip install .*\[index\]'):
+        import_faiss()
