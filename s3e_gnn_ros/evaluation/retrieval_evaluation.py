@@ -1,0 +1,119 @@
+"""The whole evaluation of retrieval, from recordings to result folders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from s3e_gnn_ros.config import Config
+from s3e_gnn_ros.errors import ConfigError, InputError
+from s3e_gnn_ros.evaluation.files import make_directory
+from s3e_gnn_ros.evaluation.retrieval_build import build_experiment, open_for_truth
+from s3e_gnn_ros.evaluation.retrieval_degradations import parse_variant
+from s3e_gnn_ros.evaluation.retrieval_experiment import Experiment
+from s3e_gnn_ros.evaluation.retrieval_images import Progress
+from s3e_gnn_ros.evaluation.retrieval_methods import SimilarityMethod, make_method
+from s3e_gnn_ros.evaluation.retrieval_options import RetrievalOptions
+from s3e_gnn_ros.evaluation.retrieval_relocalisation import (
+    Relocalisation,
+    relocalise,
+    second_half,
+)
+from s3e_gnn_ros.evaluation.retrieval_rerank import ExtraMatches, Reranker
+from s3e_gnn_ros.evaluation.retrieval_run import ExperimentRun
+from s3e_gnn_ros.evaluation.retrieval_write import write_outcome
+from s3e_gnn_ros.loop_closure.features import OrbExtractor
+
+MakeMethod = Callable[[str, Config], SimilarityMethod]
+
+
+def evaluate_retrieval(
+    recordings: Sequence[Path],
+    directory: Path,
+    options: RetrievalOptions,
+    config: Config | None = None,
+    progress: Progress = lambda _: None,
+    extra_matches: ExtraMatches | None = None,
+) -> dict[str, Any]:
+    """Compare methods on recordings and write what came out.
+
+    One recording is written to ``directory`` itself, several to folders of their names in it.
+
+    Args:
+        recordings: with true poses and depth, or folders of images with ``options.labels``.
+        directory: created when missing.
+        options: what to do.
+        config: features, vocabulary, thresholds of verification; the defaults when None.
+        progress: told about each step.
+        extra_matches: learned matches, tried together with ORB's when pairs are verified.
+
+    Returns:
+        ``recordings``: the metrics of each, as in its metrics.json.
+
+    Raises:
+        ConfigError: a method or variant is unknown.
+        InputError: images, labels or weights cannot be read, or the folder cannot be written.
+        RecordingError: a recording cannot be read, or lacks what is needed.
+    """
+    config = Config() if config is None else config
+    variants = [parse_variant(name) for name in options.variants]
+    _check(options)
+    methods = [make_method(name, config) for name in options.methods]
+    make_directory(directory)  # a folder that cannot be written is said before the work
+    results = []
+    for path in recordings:
+        experiment = build_experiment(path, options, config.features, progress)
+        for method in methods:
+            method.embedding_ms.clear()
+            method.query_ms.clear()
+        reranker = Reranker(config.verification, extra_matches) if options.verify else None
+        run = ExperimentRun(
+            experiment,
+            methods,
+            OrbExtractor(config.features),
+            reranker,
+            options.num_seeds,
+            options.num_bootstrap,
+            progress,
+        )
+        outcome = run.run(variants)
+        located = _relocalise(path, experiment, methods, options, config, progress)
+        place = directory if len(recordings) == 1 else directory / _folder(experiment.name)
+        results.append(write_outcome(outcome, place, located))
+    return {'recordings': results}
+
+
+def _relocalise(
+    path: Path,
+    experiment: Experiment,
+    methods: Sequence[SimilarityMethod],
+    options: RetrievalOptions,
+    config: Config,
+    progress: Progress,
+) -> dict[str, Relocalisation]:
+    if options.relocalise_every == 0:
+        return {}
+    progress(f'{experiment.name}: relocalisation')
+    keyframes = [item.frame for item in experiment.database]
+    frames = second_half(open_for_truth(path), keyframes, options.relocalise_every)
+    return {
+        method.name: relocalise(method, experiment.database, frames, config) for method in methods
+    }
+
+
+def _check(options: RetrievalOptions) -> None:
+    """Refuse what only recordings with poses can give."""
+    if options.labels is None and options.database is not None:
+        raise ConfigError('a database of its own needs a label file')
+    if options.labels is None:
+        return
+    if options.relocalise_every:
+        raise ConfigError('relocalisation needs poses, not a label file')
+    for name in options.variants:
+        if 'rot' in name:
+            raise InputError(f"variant '{name}' needs poses, not a label file")
+
+
+def _folder(name: str) -> str:
+    return name.replace('/', '_')

@@ -1,0 +1,240 @@
+"""Runs methods over an experiment and its variants."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s3e_gnn_ros.evaluation.ranking import PrecisionRecall, precision_recall
+from s3e_gnn_ros.evaluation.retrieval_degradations import Variant
+from s3e_gnn_ros.evaluation.retrieval_experiment import Experiment
+from s3e_gnn_ros.evaluation.retrieval_images import Progress
+from s3e_gnn_ros.evaluation.retrieval_item import Item
+from s3e_gnn_ros.evaluation.retrieval_methods import SimilarityMethod
+from s3e_gnn_ros.evaluation.retrieval_rerank import Reranker
+from s3e_gnn_ros.evaluation.retrieval_scores import (
+    Answers,
+    Sampled,
+    block_samples,
+    find_answers,
+    metrics,
+    sample_metrics,
+)
+from s3e_gnn_ros.evaluation.retrieval_truth import (
+    SimilarityError,
+    similarity_error,
+)
+from s3e_gnn_ros.loop_closure.features import OrbExtractor
+
+YAW_EDGES_DEG = (0, 30, 60, 90, 120, 150, 181)
+YAW_MIN_OVERLAP = 0.1
+"""A rotated view shares less: in the table of yaw differences, this much in both directions."""
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One method on one variant.
+
+    Attributes:
+        variant: what was asked.
+        method: name of the method.
+        before: figures of retrieval alone.
+        after: with the best candidates verified; None where that was not asked for.
+        num_queries: queries with a candidate.
+        num_with_positive: those that have something to find.
+        curve: of the first seed, before verification.
+        curve_after: the same after it.
+        similarity: (Q, M + D) of the first seed.
+        relevance: (Q, M + D).
+    """
+
+    variant: Variant
+    method: str
+    before: Sampled
+    after: Sampled | None
+    num_queries: int
+    num_with_positive: int
+    curve: PrecisionRecall
+    curve_after: PrecisionRecall | None
+    similarity: NDArray[np.float32]
+    relevance: NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class YawRow:
+    """Recall at full precision of matches seen from one range of directions.
+
+    Attributes:
+        low_deg: least angle between the optical axes.
+        high_deg: its end.
+        num_with_positive: queries with such a match.
+        recall: by method; NaN where no query has one.
+    """
+
+    low_deg: int
+    high_deg: int
+    num_with_positive: int
+    recall: dict[str, float]
+
+
+@dataclass(eq=False)
+class Outcome:
+    """All of an experiment.
+
+    Attributes:
+        experiment: what was asked.
+        rows: by variant, then by method.
+        yaw: by variant, where poses are known.
+        similarity_error: by method, on the plain images, where overlaps are known.
+        timing_ms: by method, medians of ``embedding`` and ``query``.
+    """
+
+    experiment: Experiment
+    rows: list[Row] = field(default_factory=list)
+    yaw: dict[str, list[YawRow]] = field(default_factory=dict)
+    similarity_error: dict[str, SimilarityError] = field(default_factory=dict)
+    timing_ms: dict[str, dict[str, float]] = field(default_factory=dict)
+
+
+class ExperimentRun:
+    """Evaluates methods on one experiment; each image is described once per degradation.
+
+    Args:
+        experiment: queries, database, truth.
+        methods: compared on the same items.
+        extractor: of the features of degraded queries.
+        reranker: verifies the best candidates; None to leave that out.
+        num_seeds: draws of each random degradation.
+        num_bootstrap: draws of queries.
+        progress: told about each step.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        methods: Sequence[SimilarityMethod],
+        extractor: OrbExtractor,
+        reranker: Reranker | None,
+        num_seeds: int = 1,
+        num_bootstrap: int = 1000,
+        progress: Progress = lambda _: None,
+    ) -> None:
+        self._experiment = experiment
+        self._methods = methods
+        self._extractor = extractor
+        self._reranker = reranker
+        self._num_seeds = num_seeds
+        self._num_bootstrap = num_bootstrap
+        self._progress = progress
+        self._queries: dict[tuple[tuple[str, ...], int], list[Item]] = {}
+        self._matrices: dict[tuple[str, tuple[str, ...], int], NDArray[np.float32]] = {}
+
+    def run(self, variants: Sequence[Variant]) -> Outcome:
+        """Evaluate all methods on all variants.
+
+        Raises:
+            InputError: a method gives a similarity that is not finite.
+        """
+        outcome = Outcome(self._experiment)
+        for variant in variants:
+            self._progress(f'{self._experiment.name}: {variant.name}')
+            outcome.rows += [self._row(variant, method) for method in self._methods]
+            if self._experiment.truth is not None:
+                outcome.yaw[variant.name] = self._yaw(variant)
+        for method in self._methods:
+            if self._experiment.truth is not None:
+                outcome.similarity_error[method.name] = self._similarity_error(method)
+            outcome.timing_ms[method.name] = {
+                'embedding': _median(method.embedding_ms),
+                'query': _median(method.query_ms),
+            }
+        return outcome
+
+    def _row(self, variant: Variant, method: SimilarityMethod) -> Row:
+        relevance = self._experiment.relevance_in(variant)
+        seeds = range(self._num_seeds if variant.degradations else 1)
+        matrices = [self._matrix(method, variant.degradations, seed) for seed in seeds]
+        before = [find_answers(matrix, relevance) for matrix in matrices]
+        draws = block_samples(len(before[0]), self._num_bootstrap)
+        after = self._verified(matrices, relevance, variant)
+        return Row(
+            variant=variant,
+            method=method.name,
+            before=sample_metrics(before, draws),
+            after=sample_metrics(after, draws) if after else None,
+            num_queries=len(before[0]),
+            num_with_positive=int(before[0].has_positive.sum()),
+            curve=_curve(before[0]),
+            curve_after=_curve(after[0]) if after else None,
+            similarity=matrices[0],
+            relevance=relevance,
+        )
+
+    def _verified(
+        self,
+        matrices: Sequence[NDArray[np.float32]],
+        relevance: NDArray[np.int8],
+        variant: Variant,
+    ) -> list[Answers]:
+        if self._reranker is None:
+            return []
+        database = self._experiment.everything
+        return [
+            find_answers(
+                self._reranker.rerank(
+                    matrix, relevance, self._asked(variant.degradations, seed), database
+                ),
+                relevance,
+            )
+            for seed, matrix in enumerate(matrices)
+        ]
+
+    def _yaw(self, variant: Variant) -> list[YawRow]:
+        rows = []
+        for low, high in itertools.pairwise(YAW_EDGES_DEG):
+            relevance = self._experiment.revisits(variant, YAW_MIN_OVERLAP, low, high)
+            answers = {
+                method.name: find_answers(self._matrix(method, variant.degradations, 0), relevance)
+                for method in self._methods
+            }
+            num = int(next(iter(answers.values())).has_positive.sum())
+            name = 'max_recall_at_full_precision'
+            recall = {method: metrics(each)[name] for method, each in answers.items()}
+            rows.append(YawRow(low, min(high, 180), num, recall))
+        return rows
+
+    def _similarity_error(self, method: SimilarityMethod) -> SimilarityError:
+        truth, may_match = self._experiment.truth, self._experiment.may_match
+        assert truth is not None  # the caller has asked
+        similarity = self._matrix(method, (), 0)[:, : may_match.shape[1]]
+        return similarity_error(similarity[may_match], truth.iou[may_match])
+
+    def _asked(self, degradations: tuple[str, ...], seed: int) -> list[Item]:
+        key = (degradations, seed)
+        if key not in self._queries:
+            self._queries[key] = self._experiment.degraded_queries(
+                degradations, seed, self._extractor
+            )
+        return self._queries[key]
+
+    def _matrix(
+        self, method: SimilarityMethod, degradations: tuple[str, ...], seed: int
+    ) -> NDArray[np.float32]:
+        key = (method.name, degradations, seed)
+        if key not in self._matrices:
+            queries = self._asked(degradations, seed)
+            self._matrices[key] = method.similarity_matrix(queries, self._experiment.everything)
+        return self._matrices[key]
+
+
+def _curve(answers: Answers) -> PrecisionRecall:
+    num = int(answers.has_positive.sum())
+    return precision_recall(answers.similarity, answers.is_right, num)
+
+
+def _median(values: Sequence[float]) -> float:
+    return float(np.median(values)) if values else float('nan')

@@ -1,0 +1,145 @@
+"""``s3e-gnn evaluate`` on a tiny drive, on labelled images, and on what it must refuse."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from synthetic import CAMERA, out_and_back, write_seven_scenes
+
+from s3e_gnn_ros.cli.main import main
+from s3e_gnn_ros.evaluation.retrieval_labels import HEAD
+from s3e_gnn_ros.evaluation.retrieval_scores import METRICS
+
+
+@pytest.fixture(scope='module')
+def drive(tmp_path_factory):
+    """Return a drive out and back, past a textured corner."""
+    poses = out_and_back(16)
+    return write_seven_scenes(tmp_path_factory.mktemp('drive') / 'corner', poses)
+
+
+@pytest.fixture(scope='module')
+def noise(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('noise')
+    rng = np.random.default_rng(0)
+    for number in range(3):
+        image = rng.integers(0, 255, (CAMERA.height // 8, CAMERA.width // 8), np.uint8)
+        cv2.imwrite(str(folder / f'{number}.png'), cv2.resize(image, None, fx=8, fy=8))
+    return folder
+
+
+def run(capsys, *arguments):
+    status = main(['evaluate', *map(str, arguments), '--json'])
+    captured = capsys.readouterr()
+    return status, captured
+
+
+def test_a_drive_with_poses(drive, noise, tmp_path, capsys):
+    status, captured = run(
+        capsys, drive, '--out', tmp_path, '--distractors', noise, '--min-gap', 5,
+        '--variants', 'plain,blur+dis', '--seeds', 1, '--bootstrap', 20, '--relocalise-every', 4,
+    )  # fmt: skip
+    assert status == 0, captured.err
+    (result,) = json.loads(captured.out)['recordings']
+    assert json.loads((tmp_path / 'metrics.json').read_text()) == result
+    plain, blurred = result['retrieval']
+    assert (plain['variant'], plain['method']) == ('plain', 'bow')
+    assert plain['retrieval']['recall_at_1']['value'] > 0.9
+    assert set(blurred['verified']) == set(METRICS)
+    assert result['relocalisation']['bow']['num_located'] > 0
+    assert result['relocalisation']['bow']['median_translation_m'] < 0.1
+    assert result['timing_ms']['bow']['embedding'] > 0
+    assert result['similarity_error']['bow']['num_pairs'] > 0
+    tables = (tmp_path / 'tables.md').read_text()
+    assert '| plain | bow |' in tables
+    assert '| blur+dis | bow |' in tables
+    for name in ('precision_recall_plain', 'precision_recall_blur+dis', 'overlap_bow'):
+        assert (tmp_path / f'{name}.png').stat().st_size > 1000
+
+
+def test_matrices_can_be_checked_by_others(drive, noise, tmp_path, capsys):
+    run(
+        capsys, drive, '--out', tmp_path, '--distractors', noise, '--min-gap', 5,
+        '--variants', 'plain,dis', '--bootstrap', 0, '--no-verification',
+    )  # fmt: skip
+    plain, dis = (np.load(tmp_path / f'similarity_{n}.npz') for n in ('bow', 'bow_dis'))
+    num = len(plain['query_stamp_ns'])
+    assert plain['similarity'].shape == plain['relevance'].shape == (num, num)
+    assert dis['similarity'].shape == (num, num + 3)
+    assert plain['similarity'].dtype == np.float32
+    assert (dis['database_stamp_ns'][-3:] == -1).all()
+    assert np.array_equal(plain['database_stamp_ns'], plain['query_stamp_ns'])
+    assert np.allclose(plain['similarity'], plain['similarity'].T, atol=1e-5)
+
+
+@pytest.fixture
+def labelled(drive, noise, tmp_path):
+    """Grey images of the drive in a folder of their own, and their labels."""
+    folder = tmp_path / 'laps'
+    folder.mkdir()
+    lines = [','.join(HEAD)]
+    colour = sorted(drive.glob('*.color.png'))
+    for number, source in enumerate([*colour[::4], *noise.glob('*.png'), *colour[::4]]):
+        (folder / f'{number}.png').write_bytes(source.read_bytes())
+        place = f'a,{number % 7},,' if source in colour else f'noise{number},,,'
+        lines.append(f'laps/{number}.png,{place}')
+    labels = tmp_path / 'labels.csv'
+    labels.write_text('\n'.join(lines) + '\n')
+    return folder, labels
+
+
+def test_labelled_images(labelled, tmp_path, capsys):
+    folder, labels = labelled
+    status, captured = run(
+        capsys, folder, '--labels', labels, '--out', tmp_path / 'out', '--min-gap', 4,
+        '--positive-within', 0, '--bootstrap', 10,
+    )  # fmt: skip
+    assert status == 0, captured.err
+    (result,) = json.loads(captured.out)['recordings']
+    (row,) = result['retrieval']
+    assert row['num_queries_with_positive'] == 4
+    assert row['verified']['average_precision']['value'] == 1.0
+    assert result['similarity_error'] == {}
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['--retrieval', 'magic'], "unknown retrieval method 'magic'; known: bow"),
+        (['--variants', 'fog'], "unknown variant 'fog'"),
+        (['--variants', 'dis'], 'needs folders of distractors'),
+        (['--bootstrap', '-1'], 'num_bootstrap is -1'),
+        (['--database', '.'], 'needs a label file'),
+        (['--labels', 'nowhere.csv'], "cannot read labels 'nowhere.csv'"),
+        (['--min-gap', '99'], 'nothing to retrieve'),
+    ],
+)
+def test_wrong_options_are_one_sentence(drive, tmp_path, capsys, arguments, message):
+    status, captured = run(capsys, drive, '--out', tmp_path / 'out', *arguments)
+    assert status == 2
+    assert message in captured.err.splitlines()[-1]
+
+
+def test_folders_that_cannot_be_used(labelled, tmp_path, capsys):
+    folder, labels = labelled
+    (tmp_path / 'empty').mkdir()
+    for arguments, message in (
+        ([folder], 'name a label file with --labels'),
+        ([tmp_path / 'empty', '--labels', labels], 'no images in'),
+        ([tmp_path / 'missing', '--labels', labels], 'no folder of images'),
+        ([folder, '--labels', labels, '--variants', 'rot20'], 'needs poses'),
+        ([folder, '--labels', labels, '--relocalise-every', 2], 'needs poses'),
+        ([tmp_path / 'missing'], 'no recording'),
+    ):
+        status, captured = run(capsys, *arguments, '--out', tmp_path / 'out')
+        assert status == 2
+        assert message in captured.err.splitlines()[-1]
+
+
+def test_an_image_without_a_label_is_named(labelled, tmp_path, capsys):
+    folder, labels = labelled
+    labels.write_text('\n'.join(labels.read_text().splitlines()[:-1]))
+    status, captured = run(capsys, folder, '--labels', labels, '--out', tmp_path / 'out')
+    assert status == 2
+    assert "no label for 'laps/10.png'" in captured.err
