@@ -81,8 +81,16 @@ class FeatureConfig(_Section):
 class RetrievalConfig(_Section):
     """Which older keyframes a query is compared with."""
 
-    method: str = _value('bow', 'retrieval method', choices=('bow',))
-    vocabulary: str = _value('', 'vocabulary file; empty: the one inside the package')
+    method: str = _value(
+        'bow',
+        "'s3e': learned embedding and GNN; 'bow': bag of words",
+        choices=('s3e', 'bow'),
+    )
+    weights: str = _value(
+        '', "weights of s3e: 'sparse_conv', 'vit' or a file; empty: the default of the package"
+    )
+    use_gnn: bool = _value(True, 's3e: query the reference graph; else compare embeddings')
+    vocabulary: str = _value('', 'vocabulary file of bow; empty: the one inside the package')
     max_candidates: int = _value(
         5, 'candidates to verify per query, most similar first', minimum=1, maximum=100
     )
@@ -120,6 +128,10 @@ class VerificationConfig(_Section):
         0.85, 'best over second-best descriptor distance', minimum=0.1, maximum=1.0
     )
     max_hamming: int = _value(64, 'descriptor distance of a match [bits]', minimum=1, maximum=256)
+    use_patches: bool = _value(True, "match the encoder's local descriptors beside ORB")
+    min_patch_similarity: float = _value(
+        0.8, "least cosine of a match of the encoder's descriptors", minimum=-1.0, maximum=1.0
+    )
     max_reprojection_error_px: float = _value(
         4.0, 'PnP inlier threshold [px]', minimum=0.1, maximum=100.0
     )

@@ -21,3 +21,18 @@ def packaged_file(name: str) -> Path:
     if not isinstance(file, Path) or not file.is_file():
         raise InputError(f"the installed package s3e_gnn_ros lacks its file '{name}'")
     return file
+
+
+def packaged_folder(name: str) -> Path:
+    """Return the path of a folder inside the package.
+
+    Args:
+        name: relative to the package, with forward slashes.
+
+    Raises:
+        InputError: the installation is a zip archive.
+    """
+    folder = resources.files('s3e_gnn_ros').joinpath(*name.split('/'))
+    if not isinstance(folder, Path):
+        raise InputError('the package s3e_gnn_ros is installed as a zip archive')
+    return folder

@@ -67,6 +67,24 @@ class Features:
 
 
 @dataclass(frozen=True, eq=False)
+class Encoding:
+    """What the encoder makes of one image.
+
+    Attributes:
+        embedding: (D,) float32, unit length.
+        descriptors: (n, E) float32, unit length, one per patch; (n, 0) when the encoder has none.
+        points_px: (n, 2) float32, centres of the patches.
+        keypoint_index: (n,) the feature each patch was cut around; -1 where a point completes
+            an image of little texture.
+    """
+
+    embedding: NDArray[np.float32]
+    descriptors: NDArray[np.float32]
+    points_px: NDArray[np.float32]
+    keypoint_index: NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
 class Keyframe:
     """A frame worth remembering, with its features.
 
@@ -75,12 +93,14 @@ class Keyframe:
         session: number of the session (one run of one front end).
         frame: what it was made from; its ``T_odom_camera`` is not None.
         features: local features.
+        encoding: of the encoder, where the retrieval method has one; else None.
     """
 
     keyframe_id: int
     session: int
     frame: Frame
     features: Features
+    encoding: Encoding | None = None
 
     @property
     def stamp_ns(self) -> int:

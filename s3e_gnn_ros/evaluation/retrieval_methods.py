@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from s3e_gnn_ros.config import Config
 from s3e_gnn_ros.errors import ConfigError
 from s3e_gnn_ros.evaluation.retrieval_item import Item
+from s3e_gnn_ros.evaluation.retrieval_s3e import S3EMethod
 from s3e_gnn_ros.retrieval.inverted_index import InvertedIndex
 from s3e_gnn_ros.retrieval.vocabulary import BowVector
 from s3e_gnn_ros.retrieval.vocabulary_file import load_vocabulary
@@ -80,11 +81,15 @@ class BowMethod:
         return scores
 
 
-_METHODS: dict[str, Callable[[str, Config], SimilarityMethod]] = {'bow': BowMethod}
+_METHODS: dict[str, Callable[[str, Config], SimilarityMethod]] = {
+    's3e': S3EMethod,
+    's3e-encoder': S3EMethod,
+    'bow': BowMethod,
+}
 
 
 def method_names() -> tuple[str, ...]:
-    """Return the names :func:`make_method` knows."""
+    """Return the names :func:`make_method` knows; S3E's also as 'NAME@WEIGHTS'."""
     return tuple(_METHODS)
 
 
@@ -95,6 +100,7 @@ def make_method(name: str, config: Config) -> SimilarityMethod:
         ConfigError: there is none of that name.
         InputError: its vocabulary or weights cannot be read.
     """
-    if name not in _METHODS:
+    method, _, weights = name.partition('@')
+    if method not in _METHODS or (weights and method == 'bow'):
         raise ConfigError(f"unknown retrieval method '{name}'; known: {', '.join(method_names())}")
-    return _METHODS[name](name, config)
+    return _METHODS[method](name, config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,12 +33,16 @@ _PROGRESS = (
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """What the search for one keyframe came to; ``status`` is that of the furthest candidate."""
+    """What the search for one keyframe came to; ``status`` is that of the furthest candidate.
+
+    ``entries`` are the candidates' in the database, ``matches`` those of ``loops``.
+    """
 
     status: Status
     candidates: tuple[Candidate, ...] = ()
     entries: tuple[int, ...] = ()
     loops: tuple[tuple[Candidate, View, Verification], ...] = ()
+    matches: tuple[int, ...] = ()
 
 
 class LoopDetector:
@@ -67,6 +72,9 @@ class LoopDetector:
         paper's Fig. 1, with bag of words or the learned embedding behind ``Retrieval``.
         """
         watch = Stopwatch()
+        with watch.stage('embedding'):
+            encoding = self._retrieval.encode(keyframe.frame, keyframe.features)
+            keyframe = dataclasses.replace(keyframe, encoding=encoding)
         view = make_view(keyframe)
         with watch.stage('retrieval'):
             self.similarities = self._retrieval.similarities(keyframe)
@@ -75,7 +83,9 @@ class LoopDetector:
             with watch.stage('verification'):
                 found = self._verify(view, found)
         with watch.stage('insertion'):
-            self._retrieval.add(keyframe)
+            entry = self._retrieval.add(keyframe)
+            for match in found.matches:
+                self._retrieval.join(entry, match)
             self._views.append(view)
             self._origins.add(view)
         return _make_query(view, found, watch.stage_ms)
@@ -137,6 +147,7 @@ class LoopDetector:
         """Verify candidates, best first: several closures of one query average their errors."""
         status = _PROGRESS[0]
         loops: list[tuple[Candidate, View, Verification]] = []
+        matches: list[int] = []
         for candidate, entry in zip(found.candidates, found.entries, strict=True):
             if (
                 candidate.similarity < self._config.retrieval.min_similarity
@@ -148,7 +159,8 @@ class LoopDetector:
             status = max(status, verification.status, key=_PROGRESS.index)
             if verification.status == Status.LOOP_DETECTED:
                 loops.append((candidate, match, verification))
-        return _Found(status, found.candidates, found.entries, tuple(loops))
+                matches.append(entry)
+        return _Found(status, found.candidates, found.entries, tuple(loops), tuple(matches))
 
 
 def _no_entries() -> NDArray[np.intp]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s3e_gnn_ros.config import FeatureConfig
+from s3e_gnn_ros.encoder.image_planes import expose
 from s3e_gnn_ros.types import Features, Frame
 
 _DEPTH_WINDOW_PX = 1
@@ -32,7 +33,7 @@ class OrbExtractor:
 
     def describe(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return only the descriptors (N, 32) uint8 of an image (H, W) or (H, W, 3) BGR."""
-        _, descriptors = self._detect(to_grey(image))
+        _, descriptors = self._detect(expose(to_grey(image)))
         return _as_descriptors(descriptors)
 
     def extract(self, frame: Frame) -> Features:
@@ -40,7 +41,7 @@ class OrbExtractor:
 
         An image without texture gives zero features.
         """
-        keypoints, descriptors = self._detect(to_grey(frame.image))
+        keypoints, descriptors = self._detect(expose(to_grey(frame.image)))
         return self._features(frame, keypoints, descriptors)
 
     def extract_at(self, frame: Frame, points_px: NDArray[np.floating]) -> Features:
@@ -50,7 +51,7 @@ class OrbExtractor:
         VINS-Mono's loop closing found as well: both sets are used, the front end's first.
         """
         size = 31.0  # ORB's patch at the finest level
-        grey = to_grey(frame.image)
+        grey = expose(to_grey(frame.image))
         self._fit_pyramid(grey)
         own = self._orb.detect(grey, None)
         given = [cv2.KeyPoint(float(x), float(y), size, angle=-1) for x, y in points_px]

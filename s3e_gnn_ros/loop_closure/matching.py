@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from s3e_gnn_ros.loop_closure.view import PatchDescriptors
+
 
 def match_descriptors(
     query: NDArray[np.uint8], match: NDArray[np.uint8], max_hamming: int, ratio: float
@@ -32,6 +34,38 @@ def match_descriptors(
     _, back = _nearest(match[best], query, 1)
     mutual = back[:, 0] == rows
     return np.column_stack([rows[mutual], best[mutual]])
+
+
+def match_patches(
+    query: PatchDescriptors, match: PatchDescriptors, min_similarity: float
+) -> NDArray[np.intp]:
+    """Match the encoder's local descriptors that choose each other.
+
+    Args:
+        query: patches of the query.
+        match: patches of the match.
+        min_similarity: least cosine of a match.
+
+    Returns:
+        (P, 2) indices into the features of ``query`` and ``match``. Patches that complete an
+        image of little texture belong to no feature and take no part.
+    """
+    if len(query.feature_index) == 0 or len(match.feature_index) == 0:
+        return np.zeros((0, 2), dtype=np.intp)
+    similarity = query.descriptors.astype(np.float32) @ match.descriptors.astype(np.float32).T
+    best = similarity.argmax(axis=1)  # (n,)
+    rows = np.arange(len(best))
+    is_good = similarity.argmax(axis=0)[best] == rows
+    is_good &= similarity[rows, best] >= min_similarity
+    return np.column_stack(
+        [query.feature_index[rows[is_good]], match.feature_index[best[is_good]]]
+    )
+
+
+def join_matches(first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Append the matches of ``second`` (P, 2) whose two features ``first`` leaves free."""
+    is_free = ~np.isin(second[:, 0], first[:, 0]) & ~np.isin(second[:, 1], first[:, 1])
+    return np.concatenate([first, second[is_free]])
 
 
 def _nearest(

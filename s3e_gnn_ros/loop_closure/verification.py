@@ -14,9 +14,13 @@ from s3e_gnn_ros.geometry.pnp import Observations, refine_pose, solve_pnp_ransac
 from s3e_gnn_ros.geometry.se3 import Pose
 from s3e_gnn_ros.loop_closure.clouds import CloudCache
 from s3e_gnn_ros.loop_closure.depth_alignment import align, depth_agreement, fuse
-from s3e_gnn_ros.loop_closure.matching import match_descriptors
+from s3e_gnn_ros.loop_closure.matching import (
+    join_matches,
+    match_descriptors,
+    match_patches,
+)
 from s3e_gnn_ros.loop_closure.view import View
-from s3e_gnn_ros.types import Features, Status
+from s3e_gnn_ros.types import Status
 
 
 def _no_matches() -> NDArray[np.intp]:
@@ -85,7 +89,7 @@ class Verifier:
         contradicts the other; the covariance from what supported the pose.
         """
         try:
-            matches = self._match(query.features, match.features)
+            matches = self._match(query, match)
             T, is_inlier = self._solve(query, match, matches)
             T, information = self._refine(query, match, matches[is_inlier], T)
             if self._config.refine_with_depth:
@@ -100,11 +104,18 @@ class Verifier:
             return Verification(Status.UNCERTAIN_POSE)
         return Verification(Status.LOOP_DETECTED, T, covariance, matches, is_inlier)
 
-    def _match(self, query: Features, match: Features) -> NDArray[np.intp]:
+    def _match(self, query: View, match: View) -> NDArray[np.intp]:
+        """Match ORB descriptors, and beside them the encoder's where both keyframes have them."""
         config = self._config
         matches = match_descriptors(
-            query.descriptors, match.descriptors, config.max_hamming, config.match_ratio
+            query.features.descriptors,
+            match.features.descriptors,
+            config.max_hamming,
+            config.match_ratio,
         )
+        if config.use_patches and query.patches is not None and match.patches is not None:
+            learned = match_patches(query.patches, match.patches, config.min_patch_similarity)
+            matches = join_matches(matches, learned)
         if len(matches) < config.min_matches:
             raise _RejectedError(Verification(Status.TOO_FEW_MATCHES, matches=matches))
         return matches

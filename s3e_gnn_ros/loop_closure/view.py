@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s3e_gnn_ros.geometry.camera import PinholeCamera
-from s3e_gnn_ros.types import Features, Frame, Keyframe
+from s3e_gnn_ros.types import Encoding, Features, Frame, Keyframe
 
 _DEPTH_WIDTH_PX = 160
 
@@ -27,8 +27,21 @@ class DepthImage:
 
 
 @dataclass(frozen=True, eq=False)
+class PatchDescriptors:
+    """The encoder's local descriptors of the patches that were cut around features.
+
+    Attributes:
+        descriptors: (n, E) float16, unit length.
+        feature_index: (n,) the feature of each.
+    """
+
+    descriptors: NDArray[np.float16]
+    feature_index: NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
 class View:
-    """One keyframe as verification sees it: about 180 kB with 1,000 features and depth.
+    """One keyframe as verification sees it: about 200 kB with 1,000 features and depth.
 
     Attributes:
         keyframe_id: of the keyframe.
@@ -37,6 +50,7 @@ class View:
         camera: intrinsics the features were found with.
         features: local features.
         depth: depth at a width of about 160 px, or None.
+        patches: local descriptors of the encoder, or None without an encoder.
     """
 
     keyframe_id: int
@@ -45,6 +59,7 @@ class View:
     camera: PinholeCamera
     features: Features
     depth: DepthImage | None
+    patches: PatchDescriptors | None = None
 
 
 def make_view(keyframe: Keyframe) -> View:
@@ -56,6 +71,18 @@ def make_view(keyframe: Keyframe) -> View:
         camera=keyframe.frame.camera,
         features=keyframe.features,
         depth=_reduce_depth(keyframe.frame),
+        patches=None if keyframe.encoding is None else patch_descriptors(keyframe.encoding),
+    )
+
+
+def patch_descriptors(encoding: Encoding) -> PatchDescriptors:
+    """Keep the descriptors of patches that belong to a feature; none of an encoder without."""
+    has_feature = encoding.keypoint_index >= 0
+    if encoding.descriptors.shape[1] == 0:
+        has_feature = np.zeros_like(has_feature)
+    return PatchDescriptors(
+        encoding.descriptors[has_feature].astype(np.float16),
+        encoding.keypoint_index[has_feature],
     )
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from s3e_gnn_ros.retrieval.inverted_index import InvertedIndex
 from s3e_gnn_ros.retrieval.vocabulary import BowVector, Vocabulary
-from s3e_gnn_ros.types import Features, Keyframe
+from s3e_gnn_ros.types import Features, Frame, Keyframe
 
 
 class BagOfWords:
@@ -34,9 +34,16 @@ class BagOfWords:
         """Memory of the index."""
         return self._index.num_bytes
 
+    def encode(self, frame: Frame, features: Features) -> None:
+        """Return None: the features are all it needs."""
+        return
+
     def add(self, keyframe: Keyframe) -> int:
         """Add a keyframe and return its entry number."""
         return self._index.add(self._vector(keyframe))
+
+    def join(self, query: int, match: int) -> None:
+        """Do nothing: words know of no graph."""
 
     def similarities(self, keyframe: Keyframe) -> NDArray[np.float32]:
         """Compare a keyframe with every entry.

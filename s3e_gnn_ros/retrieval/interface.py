@@ -7,14 +7,26 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from s3e_gnn_ros.types import Keyframe
+from s3e_gnn_ros.types import Encoding, Features, Frame, Keyframe
 
 
 class Retrieval(Protocol):
     """A searchable set of keyframes; entries are numbered 0, 1, 2 ... in order of addition."""
 
+    def encode(self, frame: Frame, features: Features) -> Encoding | None:
+        """Return what a keyframe must carry before it is added or compared; None for nothing.
+
+        Raises:
+            InputError: the image has a shape or type that cannot be read.
+        """
+        ...
+
     def add(self, keyframe: Keyframe) -> int:
         """Add a keyframe and return its entry number."""
+        ...
+
+    def join(self, query: int, match: int) -> None:
+        """Learn that two entries were verified to see the same place."""
         ...
 
     def similarities(self, keyframe: Keyframe) -> NDArray[np.float32]:

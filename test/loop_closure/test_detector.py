@@ -25,6 +25,12 @@ class Scripted:
     def __len__(self):
         return self._size
 
+    def encode(self, frame, features):
+        return None
+
+    def join(self, query, match):
+        self.joined = [*getattr(self, 'joined', []), (query, match)]
+
     def add(self, keyframe):
         self._size += 1
         return self._size - 1

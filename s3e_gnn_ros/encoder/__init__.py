@@ -1,0 +1,1 @@
+"""From a keyframe to its embedding: keypoints, patches, networks."""

@@ -1,0 +1,198 @@
+"""Which points of a keyframe the encoder sees: always the same number of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s3e_gnn_ros.encoder.attention_map import attention_at, attention_map
+from s3e_gnn_ros.encoder.completion import (
+    ORB_SIZE_PX,
+    complete_points,
+    intensity_centroid_angles,
+)
+from s3e_gnn_ros.encoder.image_planes import as_grey, check_image
+from s3e_gnn_ros.errors import ConfigError
+from s3e_gnn_ros.types import Features
+
+METHODS = ('grid', 'response', 'random', 'attention')
+
+
+_SCALES_PER_OCTAVE = 4  # ORB's pyramid has 3.8 levels per octave
+_CROWD_RADIUS_PX = 10.0  # at the finest scale
+
+
+@dataclass(frozen=True, eq=False)
+class PatchKeypoints:
+    """The n points of an image where patches are cut.
+
+    Attributes:
+        points_px: (n, 2) float32.
+        sizes_px: (n,) float32, diameter of the described neighbourhood.
+        angles_deg: (n,) float32, orientation, clockwise in the image.
+        keypoint_index: (n,) intp, position among the features; -1 for a completed point.
+    """
+
+    points_px: NDArray[np.float32]
+    sizes_px: NDArray[np.float32]
+    angles_deg: NDArray[np.float32]
+    keypoint_index: NDArray[np.intp]
+
+    def __len__(self) -> int:
+        """Return the number of points."""
+        return len(self.points_px)
+
+
+def select_keypoints(
+    features: Features,
+    image: NDArray[np.uint8],
+    num: int,
+    method: str = 'grid',
+    rng_seed: int = 0,
+    depth_m: NDArray[np.float32] | None = None,
+    margin_px: float = 0.0,
+) -> PatchKeypoints:
+    """Choose exactly ``num`` points: keypoints first, completed ones (Fig. 7) where they lack.
+
+    Keypoints outside the image, or without a finite position, are left out; those nearer to the
+    border than the margin as well, unless there are no others. The same input and seed give the
+    same points.
+
+    Args:
+        features: keypoints of the image, any number.
+        image: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), uint8.
+        num: n.
+        method: 'grid': the strongest of each cell, in turns, so that they spread over the image;
+            'response': the strongest of each scale, in turns, not too close to one another; 'random' (the paper): any; 'attention': drawn with the
+            weights of :func:`attention_map`.
+        rng_seed: seed of all that is left to chance.
+        depth_m: (H, W), used by 'attention' where it is known.
+        margin_px: distance to the border that upright patches need; P / 2 in the paper's form.
+
+    Raises:
+        ConfigError: unknown method, or less than one point asked for.
+        InputError: an image of another shape or type.
+    """
+    if method not in METHODS:
+        raise ConfigError(f'selection of keypoints is {method!r} instead of one of {METHODS}')
+    if num < 1:
+        raise ConfigError(f'number of patches is {num} instead of at least 1')
+    size = check_image(image)
+    rng = np.random.default_rng(rng_seed)
+    usable = _usable(features.points_px, size, margin_px)  # (N,) positions among the features
+    if len(usable) > num:
+        order = _rank(method, features, usable, image, depth_m, num, rng)
+        usable = usable[order[:num]]
+    return _complete(features, usable, image, num, rng, margin_px)
+
+
+def _usable(
+    points_px: NDArray[np.float32], size: tuple[int, int], margin_px: float
+) -> NDArray[np.intp]:
+    """Return which keypoints lie inside the image, and inside the margin where any does."""
+    last = np.array(size) - 1
+    inside = ((points_px >= 0) & (points_px <= last)).all(axis=1)  # NaN compares as outside
+    off_border = (points_px >= margin_px) & (points_px <= np.array(size) - margin_px)
+    kept = inside & off_border.all(axis=1)
+    return np.flatnonzero(kept if kept.any() else inside)
+
+
+def _rank(
+    method: str,
+    features: Features,
+    usable: NDArray[np.intp],
+    image: NDArray[np.uint8],
+    depth_m: NDArray[np.float32] | None,
+    num: int,
+    rng: np.random.Generator,
+) -> NDArray[np.intp]:
+    """Return the usable keypoints in order of preference."""
+    if method == 'random':
+        return np.asarray(rng.permutation(len(usable)), dtype=np.intp)
+    points_px = features.points_px[usable]
+    if method == 'attention':
+        return _draw_by_weight(
+            attention_at(attention_map(as_grey(image), depth_m), points_px), rng
+        )
+    responses = features.responses[usable]
+    if method == 'grid':
+        return _in_turns(_cells(points_px, check_image(image), num), responses)
+    return _strongest_of_each_scale(points_px, features.sizes_px[usable], responses)
+
+
+def _strongest_of_each_scale(
+    points_px: NDArray[np.float32], sizes_px: NDArray[np.float32], responses: NDArray[np.float32]
+) -> NDArray[np.intp]:
+    """Order points so that each scale gives its strongest, then each its second, and so on.
+
+    Harris responses of different scales cannot be compared: taken together the finest scale
+    fills all places, and it is the first to go in a blurred or dark image. Points that a
+    stronger one of the same scale crowds out come last.
+    """
+    scales = np.round(np.log2(np.maximum(sizes_px, 1.0)) * _SCALES_PER_OCTAVE).astype(np.intp)
+    is_crowded = np.zeros(len(points_px), dtype=bool)
+    for scale in np.unique(scales):
+        members = np.flatnonzero(scales == scale)
+        points, strength = points_px[members], responses[members]
+        radius = _CROWD_RADIUS_PX * sizes_px[members[0]] / ORB_SIZE_PX
+        squared = ((points[:, None] - points[None]) ** 2).sum(axis=2)
+        is_near = (squared < radius**2) & (strength[None, :] > strength[:, None])
+        is_crowded[members] = is_near.any(axis=1)
+    # A crowded point waits until all others had their turn.
+    order = _in_turns(scales, np.where(is_crowded, -1.0, 1.0) * 1e6 + _ranks(responses))
+    return np.concatenate([order[~is_crowded[order]], order[is_crowded[order]]])
+
+
+def _ranks(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the place (N,) of each value in ascending order."""
+    ranks = np.empty(len(values))
+    ranks[np.argsort(values, kind='stable')] = np.arange(len(values))
+    return ranks
+
+
+def _cells(points_px: NDArray[np.float32], size: tuple[int, int], num: int) -> NDArray[np.intp]:
+    """Number the cell (N,) of each point in a grid of about ``num`` square cells."""
+    width, height = size
+    side = math.sqrt(width * height / num)
+    columns, rows = (points_px / side).astype(np.intp).T
+    return np.asarray(rows * math.ceil(width / side) + columns, dtype=np.intp)
+
+
+def _in_turns(cells: NDArray[np.intp], responses: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Order points so that each cell gives its strongest, then each its second, and so on."""
+    by_cell = np.lexsort((-responses, cells))
+    _, first, counts = np.unique(cells[by_cell], return_index=True, return_counts=True)
+    turn = np.arange(len(cells)) - np.repeat(first, counts)
+    return by_cell[np.lexsort((-responses[by_cell], turn))]
+
+
+def _draw_by_weight(weights: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.intp]:
+    """Draw without replacement, likelier with more weight (Efraimidis and Spirakis, 2006)."""
+    waiting = rng.exponential(size=len(weights))
+    with np.errstate(divide='ignore'):
+        return np.argsort(waiting / weights, kind='stable')
+
+
+def _complete(
+    features: Features,
+    chosen: NDArray[np.intp],
+    image: NDArray[np.uint8],
+    num: int,
+    rng: np.random.Generator,
+    margin_px: float,
+) -> PatchKeypoints:
+    points_px = np.asarray(features.points_px[chosen], dtype=np.float32)
+    sizes_px = np.asarray(features.sizes_px[chosen], dtype=np.float32)
+    angles_deg = np.asarray(features.angles_deg[chosen], dtype=np.float32)
+    missing = num - len(chosen)
+    if missing > 0:
+        added = complete_points(points_px, check_image(image), missing, rng, margin_px)
+        size_px = np.median(sizes_px) if len(chosen) else ORB_SIZE_PX
+        angles_deg = np.append(angles_deg, intensity_centroid_angles(as_grey(image), added))
+        points_px = np.concatenate([points_px, added])
+        sizes_px = np.append(sizes_px, np.full(missing, size_px, dtype=np.float32))
+    index = np.append(chosen, np.full(max(missing, 0), -1, dtype=np.intp))
+    return PatchKeypoints(points_px, sizes_px, angles_deg, index)

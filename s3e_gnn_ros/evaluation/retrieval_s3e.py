@@ -1,0 +1,146 @@
+"""S3E in the evaluation of retrieval: the encoder alone, or with GNN and query sub-graph."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s3e_gnn_ros.config import Config
+from s3e_gnn_ros.encoder.encoder import Encoder
+from s3e_gnn_ros.encoder.weights import load_weights
+from s3e_gnn_ros.evaluation.retrieval_item import Item
+from s3e_gnn_ros.evaluation.retrieval_relevance import MIN_GAP
+from s3e_gnn_ros.graph.linking import link_keyframe
+from s3e_gnn_ros.graph.reference_graph import ReferenceGraph
+from s3e_gnn_ros.loop_closure.matching import match_patches
+from s3e_gnn_ros.loop_closure.view import PatchDescriptors, patch_descriptors
+from s3e_gnn_ros.retrieval.s3e import load_gnn
+from s3e_gnn_ros.types import Encoding
+
+_UNKNOWN = np.float32(0.0)  # no similarity is lower
+
+
+class S3EMethod:
+    """Embeddings and their reference graph.
+
+    The reference graph grows as it would on the robot: query i of a recording meets only the
+    keyframes up to i - 15 of that recording, and what the GNN makes of these.
+
+    Args:
+        name: 's3e' or 's3e-encoder' (cosine of embeddings, no GNN), and after an '@' the weights
+            when not those of the configuration.
+        config: which weights.
+
+    Raises:
+        InputError: the weights cannot be read.
+    """
+
+    def __init__(self, name: str, config: Config) -> None:
+        self.name = name
+        self.embedding_ms: list[float] = []
+        self.query_ms: list[float] = []
+        method, _, weights_name = name.partition('@')
+        weights = load_weights(weights_name or config.retrieval.weights)
+        self._encoder = Encoder.from_weights(weights)
+        self._gnn = None if method == 's3e-encoder' else load_gnn(weights)
+        self._known: dict[int, tuple[Item, Encoding]] = {}  # with the item: ids are used again
+        self._min_patch_similarity = config.verification.min_patch_similarity
+
+    def similarity_matrix(
+        self, queries: Sequence[Item], database: Sequence[Item]
+    ) -> NDArray[np.float32]:
+        """Return U of paper Eq. 2 (Q, N), the cosine without GNN."""
+        of_queries = np.stack([self.encoding(item).embedding for item in queries])
+        of_database = np.stack([self.encoding(item).embedding for item in database])
+        if self._gnn is None:
+            start = time.perf_counter()
+            cosine = of_queries @ of_database.T
+            self.query_ms.append((time.perf_counter() - start) * 1e3 / len(queries))
+            return np.asarray(cosine, np.float32)
+        growing = _GrowingReference(ReferenceGraph(self._gnn), database, of_database)
+        rows = []
+        for row, query in enumerate(queries):
+            growing.add_until(query)
+            window = of_queries[_window(queries, row, self._gnn.config.window)]
+            start = time.perf_counter()
+            rows.append(growing.similarities(window))
+            self.query_ms.append((time.perf_counter() - start) * 1e3)
+        return np.stack(rows)
+
+    def matches(self, query: Item, match: Item) -> NDArray[np.floating]:
+        """Return matches (P, 4) [px] of the encoder's local descriptors."""
+        pairs = match_patches(
+            self._patches(query), self._patches(match), self._min_patch_similarity
+        )
+        points = query.features.points_px[pairs[:, 0]], match.features.points_px[pairs[:, 1]]
+        return np.hstack(points)
+
+    def encoding(self, item: Item) -> Encoding:
+        """Embed an image, once."""
+        if id(item) not in self._known:
+            start = time.perf_counter()
+            encoding = self._encoder.embed(item.frame.image, item.features)
+            self.embedding_ms.append((time.perf_counter() - start) * 1e3)
+            self._known[id(item)] = item, encoding
+        return self._known[id(item)][1]
+
+    def _patches(self, item: Item) -> PatchDescriptors:
+        return patch_descriptors(self.encoding(item))
+
+
+class _GrowingReference:
+    """A database whose own recording arrives in step with the queries."""
+
+    def __init__(
+        self,
+        reference: ReferenceGraph,
+        database: Sequence[Item],
+        embeddings: NDArray[np.float32],
+    ) -> None:
+        self._reference = reference
+        self._database = database
+        self._embeddings = embeddings
+        self._columns: list[int] = []  # of each node
+        self._sources: dict[str, list[int]] = {}  # nodes of each
+        self._is_added = np.zeros(len(database), dtype=bool)
+
+    def add_until(self, query: Item) -> None:
+        """Add what the robot has when it asks: all other recordings, and its own past."""
+        for column, item in enumerate(self._database):
+            is_past = item.source != query.source or item.index <= query.index - MIN_GAP
+            if is_past and not self._is_added[column]:
+                self._add(column, item)
+
+    def similarities(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return U (N,) of the last of some successive queries (W, D) to each column."""
+        result = np.full(len(self._database), _UNKNOWN)
+        if self._columns:
+            q = self._reference.query(window)
+            result[self._columns] = self._reference.similarities(q[-1:])[0]
+        return result
+
+    def _add(self, column: int, item: Item) -> None:
+        embedding = self._embeddings[column]
+        node = self._reference.add_node(embedding)
+        nodes = self._sources.setdefault(item.source, [])
+        recent = np.array(nodes, dtype=np.int64)
+        of_recent = self._reference.graph.embeddings(recent)
+        config = self._reference.config
+        link_keyframe(self._reference, node, embedding, recent, of_recent, config)
+        nodes.append(node)
+        self._columns.append(column)
+        self._is_added[column] = True
+
+
+def _window(queries: Sequence[Item], row: int, window: int) -> list[int]:
+    """Return the rows of the query and of those right before it, oldest first."""
+    rows = [row]
+    while len(rows) < window and rows[-1] > 0:
+        newer, older = queries[rows[-1]], queries[rows[-1] - 1]
+        if older.source != newer.source or older.index != newer.index - 1:
+            break
+        rows.append(rows[-1] - 1)
+    return rows[::-1]

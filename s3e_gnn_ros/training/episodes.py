@@ -1,0 +1,190 @@
+"""One step of the GNN's training: a reference graph of one run, query windows of the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from s3e_gnn_ros.graph.embedding_pose_graph import EdgeKind, EmbeddingPoseGraph
+from s3e_gnn_ros.graph.gnn_config import GNNConfig
+from s3e_gnn_ros.graph.linking import link_keyframe
+from s3e_gnn_ros.graph.query import chain_edge_index
+from s3e_gnn_ros.training.gnn_config_file import SequenceConfig
+from s3e_gnn_ros.training.losses import MIN_OVERLAP
+from s3e_gnn_ros.training.pair_sampling import overlap_bins
+from s3e_gnn_ros.training.sequences import EmbeddingSequence
+
+_MIN_LOOP_GAP = 10  # keyframes of one run closer than this are neighbours, no loop
+
+Rng = np.random.Generator
+
+
+@dataclass(frozen=True, eq=False)
+class Episode:
+    """A reference graph of N nodes and B query windows of W keyframes.
+
+    Attributes:
+        reference: (N, D) embeddings.
+        edge_index: (2, E) of the reference graph, each edge in both directions.
+        query: (B * W, D) embeddings, window after window, oldest first.
+        query_edge_index: (2, F) of the windows, each a chain of its own.
+        overlap: (B * W, N), the share of what the query sees that the reference saw.
+        window: W.
+    """
+
+    reference: Tensor
+    edge_index: Tensor
+    query: Tensor
+    query_edge_index: Tensor
+    overlap: Tensor
+    window: int
+
+    def to(self, device: torch.device) -> Episode:
+        """Copy to a device."""
+        names = ('reference', 'edge_index', 'query', 'query_edge_index', 'overlap')
+        return replace(self, **{name: getattr(self, name).to(device) for name in names})
+
+
+@dataclass(frozen=True, eq=False)
+class EpisodeBatch:
+    """The episodes of one step."""
+
+    episodes: tuple[Episode, ...]
+
+    def to(self, device: torch.device) -> EpisodeBatch:
+        """Copy to a device."""
+        return EpisodeBatch(tuple(episode.to(device) for episode in self.episodes))
+
+
+class EpisodeMaker:
+    """Draws episodes from sequences.
+
+    Args:
+        sequences: to draw from.
+        gnn: window, and bounds of the graph.
+        data: augmentation.
+    """
+
+    def __init__(
+        self, sequences: Sequence[EmbeddingSequence], gnn: GNNConfig, data: SequenceConfig
+    ) -> None:
+        self._sequences = sequences
+        self._gnn = gnn
+        self._data = data
+
+    def stream(
+        self, step: int, num_episodes: int, seed: int, rank: int = 0
+    ) -> Iterator[EpisodeBatch]:
+        """Yield the batches from a step on, without end; each follows from its number alone."""
+        while True:
+            rng = np.random.default_rng((seed, step, rank))
+            order = rng.integers(len(self._sequences), size=num_episodes)
+            yield EpisodeBatch(tuple(self.draw(self._sequences[i], rng) for i in order))
+            step += 1
+
+    def draw(self, sequence: EmbeddingSequence, rng: Rng) -> Episode:
+        """Draw an augmented episode; either run may be the reference."""
+        first = int(rng.integers(2))
+        reference = _thin(sequence.rows(first), self._data.drop, rng)
+        query = _thin(sequence.rows(1 - first), self._data.drop, rng)
+        starts = self._draw_windows(sequence.overlap[np.ix_(query, reference)], rng)
+        window = min(self._gnn.window, len(query))
+        rows = query[(starts[:, None] + np.arange(window)).ravel()]  # (B * W,)
+        variant = rng.integers(len(sequence.embeddings), size=2)
+        loops = _draw_loops(sequence.overlap[np.ix_(reference, reference)], self._data.loops, rng)
+        return make_episode(
+            _noisy(sequence.embeddings[variant[0], reference], self._data.noise, rng),
+            _noisy(sequence.embeddings[variant[1], rows], self._data.noise, rng),
+            sequence.overlap[np.ix_(rows, reference)],
+            loops,
+            window,
+            self._gnn,
+        )
+
+    def whole(self, sequence: EmbeddingSequence, variant: int) -> Episode:
+        """Return the episode of validation: all of run 0, all windows of run 1, as they are."""
+        reference, query = sequence.rows(0), sequence.rows(1)
+        window = min(self._gnn.window, len(query))
+        starts = np.arange(len(query) - window + 1)
+        rows = query[(starts[:, None] + np.arange(window)).ravel()]
+        return make_episode(
+            sequence.embeddings[0, reference].astype(np.float32),
+            sequence.embeddings[variant, rows].astype(np.float32),
+            sequence.overlap[np.ix_(rows, reference)],
+            [],
+            window,
+            self._gnn,
+        )
+
+    def _draw_windows(self, overlap: NDArray[np.float32], rng: Rng) -> NDArray[np.intp]:
+        """Draw the first keyframes of windows, every bin of their best overlap equally often."""
+        num = max(1, len(overlap) - self._gnn.window + 1)
+        newest = overlap[-num:].max(axis=1, initial=0.0)
+        bins = overlap_bins(newest, self._data.num_bins)
+        counts = np.bincount(bins, minlength=self._data.num_bins)
+        weights = 1.0 / counts[bins]
+        return rng.choice(num, size=self._data.windows, p=weights / weights.sum())
+
+
+def make_episode(
+    reference: NDArray[np.float32],
+    query: NDArray[np.float32],
+    overlap: NDArray[np.float32],
+    loops: Sequence[tuple[int, int]],
+    window: int,
+    config: GNNConfig,
+) -> Episode:
+    """Build the graphs, the reference's as the detector does.
+
+    Args:
+        reference: (N, D) of successive keyframes.
+        query: (B * W, D), window after window.
+        overlap: (B * W, N).
+        loops: pairs of reference keyframes that a verified loop joins.
+        window: W.
+        config: bounds of the graph.
+    """
+    graph = EmbeddingPoseGraph(config)
+    for node, embedding in enumerate(reference):
+        graph.add_node(embedding)
+        recent = np.arange(max(0, node - 1 - config.covisible_window), node, dtype=np.int64)
+        link_keyframe(graph, node, embedding, recent, reference[recent], config)
+    for first, second in loops:
+        graph.add_edge(first, second, EdgeKind.LOOP)
+    chain = chain_edge_index(window)
+    starts = torch.arange(0, len(query), window)
+    chains = (chain[:, None, :] + starts[:, None]).flatten(1)  # (2, B * 2 (W - 1))
+    return Episode(
+        torch.from_numpy(reference),
+        torch.from_numpy(graph.edge_index(np.arange(len(reference), dtype=np.int64))),
+        torch.from_numpy(query),
+        chains,
+        torch.from_numpy(np.ascontiguousarray(overlap)),
+        window,
+    )
+
+
+def _thin(rows: NDArray[np.intp], max_share: float, rng: Rng) -> NDArray[np.intp]:
+    """Leave out a random share of the keyframes, but never all."""
+    is_kept = rng.random(len(rows)) >= rng.random() * max_share
+    return rows[is_kept] if is_kept.any() else rows
+
+
+def _noisy(embeddings: NDArray[np.float16], noise: float, rng: Rng) -> NDArray[np.float32]:
+    """Add noise of a random strength and return to unit length."""
+    clean = embeddings.astype(np.float32)
+    strength = noise * rng.random() / np.sqrt(clean.shape[1])
+    noisy = clean + strength * rng.standard_normal(clean.shape, np.float32)
+    return np.asarray(noisy / np.linalg.norm(noisy, axis=1, keepdims=True), np.float32)
+
+
+def _draw_loops(overlap: NDArray[np.float32], share: float, rng: Rng) -> list[tuple[int, int]]:
+    """Draw pairs that verification would have joined: they overlap, and are far in time."""
+    first, second = np.nonzero(np.triu(overlap >= MIN_OVERLAP, _MIN_LOOP_GAP))
+    chosen = rng.random(len(first)) < share
+    return list(zip(first[chosen].tolist(), second[chosen].tolist(), strict=True))

@@ -1,0 +1,217 @@
+"""The GNN's training: its task, its run, and the weights file with the encoder in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from s3e_gnn_ros.encoder.weights import load_weights, save_weights
+from s3e_gnn_ros.errors import ConfigError
+from s3e_gnn_ros.evaluation.ranking import average_precision, max_recall_at_full_precision
+from s3e_gnn_ros.graph.gnn import build_gnn
+from s3e_gnn_ros.graph.gnn_config import GNNConfig
+from s3e_gnn_ros.graph.query import inverse_cross_entropy
+from s3e_gnn_ros.training.checkpoint import load_checkpoint
+from s3e_gnn_ros.training.curves import Curves, best_values
+from s3e_gnn_ros.training.distributed import Placement
+from s3e_gnn_ros.training.episodes import Episode, EpisodeBatch, EpisodeMaker
+from s3e_gnn_ros.training.gnn_config_file import GNNLossConfig, GNNTrainConfig
+from s3e_gnn_ros.training.gnn_loss import gnn_loss, presence_loss
+from s3e_gnn_ros.training.losses import MAX_UNRELATED_OVERLAP, MIN_OVERLAP
+from s3e_gnn_ros.training.run_folder import write_result
+from s3e_gnn_ros.training.sequences import EmbeddingSequence, load_sequence
+from s3e_gnn_ros.training.trainer import CHECKPOINT_FILE, Plan, Trainer
+
+WEIGHTS_FILE = 'weights.safetensors'
+_STAGE = 'gnn'
+
+
+class GNNTask(nn.Module):
+    """The GNN under its loss.
+
+    Args:
+        network: from :func:`build_gnn`.
+        loss: temperature and weights.
+        validation: episodes to measure on.
+    """
+
+    metric = 'average_precision'
+
+    def __init__(
+        self, network: Any, loss: GNNLossConfig, validation: Sequence[Episode] = ()
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self._loss = loss
+        self._validation = validation
+        # sigmoid(scale * (U - offset)); U lies in (0, 1 / eta].
+        self.log_scale = nn.Parameter(torch.tensor(2.0))
+        self.offset = nn.Parameter(torch.tensor(0.5 / network.config.eta))
+
+    def set_training(self) -> None:
+        """Put the GNN into training mode."""
+        self.train()
+
+    def forward(self, batch: EpisodeBatch) -> dict[str, Tensor]:
+        """Return 'loss' and its parts, the mean over the episodes."""
+        rows, here = [], []
+        for episode in batch.episodes:
+            similarity = episode_similarity(self.network, episode)
+            rows.append(gnn_loss(similarity, episode.overlap, self._loss.temperature))
+            scale = self.log_scale.exp()
+            here.append(presence_loss(similarity, episode.overlap, scale, self.offset))
+        row, presence = torch.stack(rows).mean(), torch.stack(here).mean()
+        return {
+            'loss': row + self._loss.binary_weight * presence,
+            'row': row,
+            'presence': presence,
+        }
+
+    def validate(self) -> dict[str, float]:
+        """Return retrieval by the newest keyframe of each window, with and without the GNN."""
+        if not self._validation:
+            return {}
+        pairs = [newest_pairs(self.network, episode) for episode in self._validation]
+        similarity, cosine, overlap = (np.concatenate(part) for part in zip(*pairs, strict=True))
+        clear = (overlap >= MIN_OVERLAP) | (overlap <= MAX_UNRELATED_OVERLAP)
+        positive = overlap[clear] >= MIN_OVERLAP
+        return {
+            'average_precision': average_precision(similarity[clear], positive),
+            'recall_at_full_precision': max_recall_at_full_precision(similarity[clear], positive),
+            'average_precision_without_gnn': average_precision(cosine[clear], positive),
+        }
+
+
+def episode_similarity(network: Any, episode: Episode) -> Tensor:
+    """Return U (B * W, N) of all keyframes of all windows with the reference graph."""
+    logits = network(episode.reference, episode.edge_index)
+    query = network(episode.query, episode.query_edge_index)
+    q = network.query_probabilities(query)
+    return inverse_cross_entropy(q, logits, network.config.eta, network.config.form)
+
+
+def newest_pairs(
+    network: Any, episode: Episode
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Return U, cosine and overlap (B * N,) of the newest keyframe of each window."""
+    device = next(network.parameters()).device
+    moved = episode.to(device)
+    newest = slice(episode.window - 1, None, episode.window)
+    similarity = episode_similarity(network, moved)[newest]
+    cosine = (moved.query @ moved.reference.T)[newest]
+    found = (part.flatten().cpu().numpy() for part in (similarity, cosine, moved.overlap[newest]))
+    first, second, third = found
+    return first, second, third
+
+
+class GNNRun:
+    """Training of a GNN from its configuration to its weights file.
+
+    Args:
+        config: all of the run.
+        folder: of the run; there already.
+        place: device and number of this process.
+
+    Raises:
+        ConfigError: no sequences, or a scene in both splits, or other embeddings than the GNN's.
+        InputError: a sequence or weights file cannot be read.
+    """
+
+    def __init__(self, config: GNNTrainConfig, folder: Path, place: Placement) -> None:
+        self._config = config
+        self._folder = folder
+        self._place = place
+        self._train = load_sequences(config.data.train)
+        self._validation = load_sequences(config.data.validation)
+        _check_sequences(self._train, self._validation, config.gnn)
+        torch.manual_seed(config.loop.seed)  # of the initial weights: alike in all processes
+        self.network: Any = build_gnn(config.gnn).to(place.device)
+
+    def run(self, curves: Curves, *, resume: bool = False) -> dict[str, Any]:
+        """Train, or go on, and write the weights.
+
+        Raises:
+            InputError: a file cannot be read or written, or the loss is no longer a number.
+            KeyboardInterrupt: after a checkpoint has been written.
+        """
+        config, place = self._config, self._place
+        maker = EpisodeMaker(self._train, config.gnn, config.data)
+        episodes = [
+            maker.whole(sequence, variant)
+            for sequence in self._validation
+            for variant in range(len(sequence.embeddings))
+        ]
+        task = GNNTask(self.network, config.loss, episodes).to(place.device)
+        share = max(1, config.data.scenes_per_step // place.num_processes)
+
+        def source(step: int) -> Iterable[EpisodeBatch]:
+            return maker.stream(step, share, config.loop.seed, place.rank)
+
+        plan = Plan(_STAGE, 0, config.steps, config.optimiser, config.schedule, config.loop)
+        trainer = Trainer(task, source, plan, self._folder, curves, place)
+        if resume:
+            path = self._folder / CHECKPOINT_FILE
+            checkpoint = load_checkpoint(path)
+            trainer.restore(checkpoint, path)
+            curves.cut([], _STAGE, trainer.step)
+        trainer.fit()
+        return self._finish()
+
+    def _finish(self) -> dict[str, Any]:
+        values = best_values(self._folder)
+        path = self._folder / WEIGHTS_FILE
+        if self._place.is_first:
+            parts: dict[str, Any] = {'gnn': self.network.state_dict()}
+            training = {'configuration': asdict(self._config), 'validation': values}
+            description: dict[str, Any] = {
+                'gnn': asdict(self._config.gnn),
+                'gnn_training': training,
+            }
+            if self._config.encoder:
+                encoder = load_weights(self._config.encoder)
+                parts['encoder'] = encoder.part('encoder')
+                description = {**encoder.description, **description}
+            save_weights(path, parts, description)
+            write_result(self._folder, {'weights': WEIGHTS_FILE, 'validation': values})
+        return {'weights': str(path), 'validation': values}
+
+
+def load_sequences(paths: Sequence[str]) -> list[EmbeddingSequence]:
+    """Read npz files, and all of those in folders, in the order of their names.
+
+    Raises:
+        ConfigError: a folder holds none.
+        InputError: a file cannot be read.
+    """
+    files: list[Path] = []
+    for path in map(Path, paths):
+        found = sorted(path.glob('*.npz')) if path.is_dir() else [path]
+        if not found:
+            raise ConfigError(f"'{path}' holds no embedding sequences (*.npz)")
+        files += found
+    return [load_sequence(file) for file in files]
+
+
+def _check_sequences(
+    train: Sequence[EmbeddingSequence],
+    validation: Sequence[EmbeddingSequence],
+    config: GNNConfig,
+) -> None:
+    if not train:
+        raise ConfigError('data.train names no embedding sequences')
+    both = {each.scene for each in train} & {each.scene for each in validation}
+    if both:
+        raise ConfigError(f"scene '{min(both)}' is in the training and in the validation data")
+    for sequence in (*train, *validation):
+        if sequence.embeddings.shape[2] != config.embedding_dim:
+            raise ConfigError(
+                f"embeddings of '{sequence.scene}' have {sequence.embeddings.shape[2]} "
+                f'dimensions instead of {config.embedding_dim}'
+            )
