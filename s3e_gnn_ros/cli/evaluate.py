@@ -24,9 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='result folder')
     parser.add_argument(
         '--retrieval',
-        default='bow',
+        default='s3e,bow',
         metavar='METHOD,...',
-        help='methods to compare (%(default)s); an unknown one lists all',
+        help='s3e, s3e-encoder (without GNN), bow; s3e@WEIGHTS: other weights, by name or file '
+        '(%(default)s)',
     )
     parser.add_argument(
         '--variants',

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from s3e_gnn_ros.encoder.encoder_config import EncoderConfig
+from s3e_gnn_ros.encoder.inference import inference_form
 from s3e_gnn_ros.encoder.model import build_encoder
 from s3e_gnn_ros.encoder.patches import Patches, cut_patches
 from s3e_gnn_ros.encoder.selection import select_keypoints
@@ -24,12 +25,12 @@ class Encoder:
 
     Args:
         config: architecture, and the patches it takes.
-        module: the network; put into evaluation mode.
+        module: the network, trained; put into evaluation mode, and its weights are copied.
     """
 
     def __init__(self, config: EncoderConfig, module: nn.Module) -> None:
         self.config = config
-        self._module = module.eval()
+        self._network = inference_form(module.eval())
 
     @classmethod
     def from_weights(cls, weights: Weights) -> Encoder:
@@ -92,7 +93,7 @@ class Encoder:
         """Run the network on the patches of one image."""
         pixels = torch.from_numpy(patches.pixels)[None]  # (1, n, C, S, S)
         points_px = torch.from_numpy(patches.points_px)[None]  # (1, n, 2)
-        embedding, descriptors = self._module(pixels, points_px)
+        embedding, descriptors = self._network(pixels, points_px)
         return Encoding(
             embedding[0].numpy(),
             descriptors[0].numpy(),

@@ -58,9 +58,9 @@ def expose(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     span = max(float(high - low), _MIN_SPAN)
     if span >= _ORDINARY_SPAN:
         return grey
-    return cv2.convertScaleAbs(
-        np.maximum(grey, int(low)), alpha=200.0 / span, beta=-200.0 * low / span
-    )
+    raised = np.maximum(grey, int(low))
+    stretched = cv2.convertScaleAbs(raised, alpha=200.0 / span, beta=-200.0 * low / span)
+    return np.asarray(stretched, dtype=np.uint8)
 
 
 def as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

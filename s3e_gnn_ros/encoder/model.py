@@ -44,7 +44,7 @@ class ImprovedEncoder(nn.Module):
         """Return the local descriptors (B, n, E) of patches (B, n, C, S, S)."""
         batch, num = pixels.shape[:2]
         descriptors: Tensor = self.patch_network(pixels.flatten(0, 1))  # (B * n, E)
-        return descriptors.unflatten(0, (batch, num))  # (B, n, E)
+        return descriptors.view(batch, num, descriptors.shape[1])  # (B, n, E)
 
     def pool(self, descriptors: Tensor, points_px: Tensor) -> Tensor:
         """Return the embedding (B, D) of local descriptors (B, n, E)."""

@@ -14,15 +14,14 @@ from s3e_gnn_ros.encoder.completion import (
     complete_points,
     intensity_centroid_angles,
 )
+from s3e_gnn_ros.encoder.crowding import find_crowded
 from s3e_gnn_ros.encoder.image_planes import as_grey, check_image
 from s3e_gnn_ros.errors import ConfigError
 from s3e_gnn_ros.types import Features
 
 METHODS = ('grid', 'response', 'random', 'attention')
 
-
 _SCALES_PER_OCTAVE = 4  # ORB's pyramid has 3.8 levels per octave
-_CROWD_RADIUS_PX = 10.0  # at the finest scale
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +65,9 @@ def select_keypoints(
         image: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), uint8.
         num: n.
         method: 'grid': the strongest of each cell, in turns, so that they spread over the image;
-            'response': the strongest of each scale, in turns, not too close to one another; 'random' (the paper): any; 'attention': drawn with the
-            weights of :func:`attention_map`.
+            'response': the strongest of each scale, in turns, not too close to one another;
+            'random' (the paper): any; 'attention': drawn with the weights of
+            :func:`attention_map`.
         rng_seed: seed of all that is left to chance.
         depth_m: (H, W), used by 'attention' where it is known.
         margin_px: distance to the border that upright patches need; P / 2 in the paper's form.
@@ -133,14 +133,7 @@ def _strongest_of_each_scale(
     stronger one of the same scale crowds out come last.
     """
     scales = np.round(np.log2(np.maximum(sizes_px, 1.0)) * _SCALES_PER_OCTAVE).astype(np.intp)
-    is_crowded = np.zeros(len(points_px), dtype=bool)
-    for scale in np.unique(scales):
-        members = np.flatnonzero(scales == scale)
-        points, strength = points_px[members], responses[members]
-        radius = _CROWD_RADIUS_PX * sizes_px[members[0]] / ORB_SIZE_PX
-        squared = ((points[:, None] - points[None]) ** 2).sum(axis=2)
-        is_near = (squared < radius**2) & (strength[None, :] > strength[:, None])
-        is_crowded[members] = is_near.any(axis=1)
+    is_crowded = find_crowded(points_px, sizes_px, responses, scales)
     # A crowded point waits until all others had their turn.
     order = _in_turns(scales, np.where(is_crowded, -1.0, 1.0) * 1e6 + _ranks(responses))
     return np.concatenate([order[~is_crowded[order]], order[is_crowded[order]]])
@@ -161,7 +154,7 @@ def _cells(points_px: NDArray[np.float32], size: tuple[int, int], num: int) -> N
     return np.asarray(rows * math.ceil(width / side) + columns, dtype=np.intp)
 
 
-def _in_turns(cells: NDArray[np.intp], responses: NDArray[np.float32]) -> NDArray[np.intp]:
+def _in_turns(cells: NDArray[np.intp], responses: NDArray[np.floating]) -> NDArray[np.intp]:
     """Order points so that each cell gives its strongest, then each its second, and so on."""
     by_cell = np.lexsort((-responses, cells))
     _, first, counts = np.unique(cells[by_cell], return_index=True, return_counts=True)

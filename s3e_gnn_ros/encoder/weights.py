@@ -23,7 +23,10 @@ from s3e_gnn_ros.resources import packaged_folder
 
 FORMAT = 's3e_gnn_ros weights'
 VERSION = 1
-DEFAULT_WEIGHTS = 'sparse_conv'
+DEFAULT_WEIGHTS = 'vlad'
+
+# Smaller tensors (scales, knots of a calibration) cost nothing and keep their precision.
+_MIN_ROUNDED = 1024
 
 _SUFFIX = '.safetensors'
 _FOLDER = 'encoder/resources'
@@ -131,7 +134,8 @@ def load_weights(name_or_path: str = '') -> Weights:
 def save_weights(
     path: Path, parts: Mapping[str, Mapping[str, Tensor]], description: Mapping[str, Any]
 ) -> None:
-    """Write a weights file; floating-point tensors are rounded to half precision.
+    """Write a weights file; large floating-point tensors are rounded to half
+    precision.
 
     Args:
         path: the file.
@@ -171,7 +175,8 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
 
 def _to_half(value: Tensor) -> Tensor:
     value = value.detach().cpu()
-    return value.to(torch.float16) if value.is_floating_point() else value
+    is_large = value.is_floating_point() and value.numel() > _MIN_ROUNDED
+    return value.to(torch.float16) if is_large else value
 
 
 def _check_metadata(name: str, metadata: Mapping[str, str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -103,6 +104,8 @@ def _from_labels(
     # Groups say what may match what; without them, the order of the images does.
     if options.database is None and not any(label.group for label in asked):
         may_match = _is_older(queries, options.min_gap)
+    elif options.database is None:
+        queries = database = _separate_drives(queries, asked)
     relevance = label_relevance(asked, known, options.nearness)
     may_match &= relevance != JUNK
     name = path.resolve().name
@@ -114,6 +117,14 @@ def _from_labels(
         relevance=bar_where(relevance, ~may_match),
         distractors=read_distractors(options.distractors, extractor),
     )
+
+
+def _separate_drives(items: Sequence[Item], labels: Sequence[Label]) -> list[Item]:
+    """Make a drive of each group: what the folder holds before another group is no past of it."""
+    return [
+        dataclasses.replace(item, source=f'{item.source}/{label.group or item.name}')
+        for item, label in zip(items, labels, strict=True)
+    ]
 
 
 def read_distractors(folders: Sequence[Path], extractor: OrbExtractor) -> list[Item]:

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from s3e_gnn_ros.config import Config
+from s3e_gnn_ros.config import Config, VerificationConfig
 from s3e_gnn_ros.errors import ConfigError, InputError
 from s3e_gnn_ros.evaluation.files import make_directory
 from s3e_gnn_ros.evaluation.retrieval_build import build_experiment, open_for_truth
 from s3e_gnn_ros.evaluation.retrieval_degradations import parse_variant
 from s3e_gnn_ros.evaluation.retrieval_experiment import Experiment
 from s3e_gnn_ros.evaluation.retrieval_images import Progress
-from s3e_gnn_ros.evaluation.retrieval_methods import SimilarityMethod, make_method
+from s3e_gnn_ros.evaluation.retrieval_methods import (
+    LearnedMethod,
+    SimilarityMethod,
+    make_method,
+)
 from s3e_gnn_ros.evaluation.retrieval_options import RetrievalOptions
 from s3e_gnn_ros.evaluation.retrieval_relocalisation import (
     Relocalisation,
     relocalise,
     second_half,
 )
-from s3e_gnn_ros.evaluation.retrieval_rerank import ExtraMatches, Reranker
+from s3e_gnn_ros.evaluation.retrieval_rerank import OrbMatches, Reranker
 from s3e_gnn_ros.evaluation.retrieval_run import ExperimentRun
+from s3e_gnn_ros.evaluation.retrieval_weights import MethodWeights, method_weights
 from s3e_gnn_ros.evaluation.retrieval_write import write_outcome
 from s3e_gnn_ros.loop_closure.features import OrbExtractor
-
-MakeMethod = Callable[[str, Config], SimilarityMethod]
 
 
 def evaluate_retrieval(
@@ -34,7 +37,6 @@ def evaluate_retrieval(
     options: RetrievalOptions,
     config: Config | None = None,
     progress: Progress = lambda _: None,
-    extra_matches: ExtraMatches | None = None,
 ) -> dict[str, Any]:
     """Compare methods on recordings and write what came out.
 
@@ -46,7 +48,6 @@ def evaluate_retrieval(
         options: what to do.
         config: features, vocabulary, thresholds of verification; the defaults when None.
         progress: told about each step.
-        extra_matches: learned matches, tried together with ORB's when pairs are verified.
 
     Returns:
         ``recordings``: the metrics of each, as in its metrics.json.
@@ -59,7 +60,8 @@ def evaluate_retrieval(
     config = Config() if config is None else config
     variants = [parse_variant(name) for name in options.variants]
     _check(options)
-    methods = [make_method(name, config) for name in options.methods]
+    methods = [make_method(name, config, options.min_gap) for name in options.methods]
+    weights = _weights(options, config)
     make_directory(directory)  # a folder that cannot be written is said before the work
     results = []
     for path in recordings:
@@ -67,12 +69,12 @@ def evaluate_retrieval(
         for method in methods:
             method.embedding_ms.clear()
             method.query_ms.clear()
-        reranker = Reranker(config.verification, extra_matches) if options.verify else None
         run = ExperimentRun(
             experiment,
             methods,
             OrbExtractor(config.features),
-            reranker,
+            _rerankers(methods, config.verification) if options.verify else {},
+            weights,
             options.num_seeds,
             options.num_bootstrap,
             progress,
@@ -82,6 +84,26 @@ def evaluate_retrieval(
         place = directory if len(recordings) == 1 else directory / _folder(experiment.name)
         results.append(write_outcome(outcome, place, located))
     return {'recordings': results}
+
+
+def _weights(options: RetrievalOptions, config: Config) -> dict[str, MethodWeights]:
+    """Return what is known of the weights, by learned method."""
+    known = {name: method_weights(name, config) for name in options.methods}
+    return {name: weights for name, weights in known.items() if weights is not None}
+
+
+def _rerankers(
+    methods: Sequence[SimilarityMethod], config: VerificationConfig
+) -> dict[str, Reranker]:
+    """Return the verification of each method: with what its own encoder matches beside ORB."""
+    orb_matches = OrbMatches(config)
+    return {
+        method.name: Reranker(
+            orb_matches,
+            method.matches if config.use_patches and isinstance(method, LearnedMethod) else None,
+        )
+        for method in methods
+    }
 
 
 def _relocalise(

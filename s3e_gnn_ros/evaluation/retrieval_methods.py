@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,14 @@ from numpy.typing import NDArray
 from s3e_gnn_ros.config import Config
 from s3e_gnn_ros.errors import ConfigError
 from s3e_gnn_ros.evaluation.retrieval_item import Item
+from s3e_gnn_ros.evaluation.retrieval_relevance import MIN_GAP
 from s3e_gnn_ros.evaluation.retrieval_s3e import S3EMethod
 from s3e_gnn_ros.retrieval.inverted_index import InvertedIndex
 from s3e_gnn_ros.retrieval.vocabulary import BowVector
 from s3e_gnn_ros.retrieval.vocabulary_file import load_vocabulary
+from s3e_gnn_ros.types import Encoding
+
+S3E, S3E_ENCODER, BOW = 's3e', 's3e-encoder', 'bow'
 
 
 class SimilarityMethod(Protocol):
@@ -50,6 +54,19 @@ class SimilarityMethod(Protocol):
         ...
 
 
+@runtime_checkable
+class LearnedMethod(SimilarityMethod, Protocol):
+    """A method whose encoder describes patches of an image, too: verification may use them."""
+
+    def encoding(self, item: Item) -> Encoding:
+        """Return what the encoder makes of an image."""
+        ...
+
+    def matches(self, query: Item, match: Item) -> NDArray[np.intp]:
+        """Match the patches of two images: (P, 2) indices of features of both."""
+        ...
+
+
 class BowMethod:
     """Bag of words: tf-idf vectors of ORB, DBoW2's L1 score (symmetric)."""
 
@@ -81,26 +98,36 @@ class BowMethod:
         return scores
 
 
-_METHODS: dict[str, Callable[[str, Config], SimilarityMethod]] = {
-    's3e': S3EMethod,
-    's3e-encoder': S3EMethod,
-    'bow': BowMethod,
-}
-
-
 def method_names() -> tuple[str, ...]:
     """Return the names :func:`make_method` knows; S3E's also as 'NAME@WEIGHTS'."""
-    return tuple(_METHODS)
+    return (S3E, S3E_ENCODER, BOW)
 
 
-def make_method(name: str, config: Config) -> SimilarityMethod:
+def split_name(name: str) -> tuple[str, str]:
+    """Return the method that a name stands for, and the weights in it ('' for none).
+
+    Raises:
+        ConfigError: there is no such method, or it takes no weights.
+    """
+    method, at, weights = name.partition('@')
+    if method not in method_names():
+        raise ConfigError(f"unknown retrieval method '{name}'; known: {', '.join(method_names())}")
+    if at and (method == BOW or not weights):
+        raise ConfigError(f"retrieval method '{name}' names no weights, or takes none")
+    return method, weights
+
+
+def make_method(name: str, config: Config, min_gap: int = MIN_GAP) -> SimilarityMethod:
     """Make a method.
+
+    Args:
+        name: one of :func:`method_names`, S3E's also as 'NAME@WEIGHTS'.
+        config: vocabulary and weights where the name has none.
+        min_gap: keyframes of a recording this far before the query are in its database.
 
     Raises:
         ConfigError: there is none of that name.
         InputError: its vocabulary or weights cannot be read.
     """
-    method, _, weights = name.partition('@')
-    if method not in _METHODS or (weights and method == 'bow'):
-        raise ConfigError(f"unknown retrieval method '{name}'; known: {', '.join(method_names())}")
-    return _METHODS[method](name, config)
+    method, _ = split_name(name)
+    return BowMethod(name, config) if method == BOW else S3EMethod(name, config, min_gap)

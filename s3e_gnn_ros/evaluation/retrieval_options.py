@@ -17,7 +17,7 @@ class RetrievalOptions:
     """Settings of an evaluation; the defaults are the protocol of the RedKitchen figures.
 
     Attributes:
-        methods: names of the methods; differences are against ``bow`` where it is among them.
+        methods: names of the methods, see ``retrieval_methods``.
         variants: names of the variants.
         num_seeds: how often each random degradation is drawn.
         num_bootstrap: draws of the block bootstrap.
@@ -33,7 +33,7 @@ class RetrievalOptions:
         ConfigError: a number is out of range, or a list is empty.
     """
 
-    methods: tuple[str, ...] = (BASELINE,)
+    methods: tuple[str, ...] = ('s3e', BASELINE)
     variants: tuple[str, ...] = ('plain',)
     num_seeds: int = 3
     num_bootstrap: int = 1000

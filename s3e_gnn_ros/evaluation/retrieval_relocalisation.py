@@ -12,7 +12,7 @@ from s3e_gnn_ros.data.recording import Recording
 from s3e_gnn_ros.evaluation.closure_error import Tolerance
 from s3e_gnn_ros.evaluation.retrieval_images import recording_items
 from s3e_gnn_ros.evaluation.retrieval_item import Item
-from s3e_gnn_ros.evaluation.retrieval_methods import SimilarityMethod
+from s3e_gnn_ros.evaluation.retrieval_methods import LearnedMethod, SimilarityMethod
 from s3e_gnn_ros.geometry import se3
 from s3e_gnn_ros.geometry.se3 import Pose
 from s3e_gnn_ros.loop_closure.features import OrbExtractor
@@ -74,11 +74,13 @@ def relocalise(
     queries = recording_items('relocalisation', frames, OrbExtractor(config.features))
     similarity = method.similarity_matrix(queries, known)
     verifier = Verifier(config.verification, config.features)
-    views = [_view(item) for item in known]
+    views = [_view(item, method) for item in known]
     errors = []
     for row, query in enumerate(queries):
         best = np.argsort(-similarity[row], kind='stable')[: config.retrieval.max_candidates]
-        T_world_query = _locate(_view(query), [(known[i], views[i]) for i in best], verifier)
+        T_world_query = _locate(
+            _view(query, method), [(known[i], views[i]) for i in best], verifier
+        )
         if T_world_query is not None:
             assert query.frame.T_world_camera is not None  # second_half took no other
             error = se3.inverse(query.frame.T_world_camera) @ T_world_query
@@ -118,5 +120,7 @@ def _summary(
     )
 
 
-def _view(item: Item) -> View:
-    return make_view(Keyframe(item.index, 0, item.frame, item.features))
+def _view(item: Item, method: SimilarityMethod) -> View:
+    """Keep what verification needs, with the patches of the method's encoder where it has one."""
+    encoding = method.encoding(item) if isinstance(method, LearnedMethod) else None
+    return make_view(Keyframe(item.index, 0, item.frame, item.features, encoding))

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from s3e_gnn_ros.config import VerificationConfig
 from s3e_gnn_ros.evaluation.retrieval_item import Item
 from s3e_gnn_ros.evaluation.retrieval_relevance import JUNK
-from s3e_gnn_ros.loop_closure.matching import match_descriptors
+from s3e_gnn_ros.loop_closure.matching import join_matches, match_descriptors
 
-ExtraMatches = Callable[[Item, Item], NDArray[np.floating]]
-"""Gives further matches (P, 4), x y in the query's and x y in the match's image [px]."""
+ExtraMatches = Callable[[Item, Item], NDArray[np.intp]]
+"""Gives further matches (P, 2): indices of features of the query and of the match."""
 
 NUM_RERANKED = 5
 _MIN_MATCHES = 8  # of a fundamental matrix
@@ -23,20 +23,44 @@ _CONFIDENCE = 0.999
 _MAX_ITERATIONS = 1000
 
 
+class OrbMatches:
+    """Matches of ORB descriptors that choose each other; each pair of images is tried once.
+
+    Args:
+        config: thresholds.
+    """
+
+    def __init__(self, config: VerificationConfig) -> None:
+        self._config = config
+        self._known: dict[tuple[int, int], tuple[NDArray[np.intp], Item, Item]] = {}
+
+    def __call__(self, query: Item, match: Item) -> NDArray[np.intp]:
+        """Return the matches (P, 2) as indices of features."""
+        key = (id(query), id(match))
+        if key not in self._known:
+            rows = match_descriptors(
+                query.features.descriptors,
+                match.features.descriptors,
+                self._config.max_hamming,
+                self._config.match_ratio,
+            )
+            self._known[key] = (rows, query, match)  # with the items: ids of dead ones return
+        return self._known[key][0]
+
+
 class Reranker:
     """Scores pairs by the inliers of a fundamental matrix; remembers each pair it has tried.
 
-    ORB matches that choose each other, then ``USAC_MAGSAC`` (Barath et al. 2020).
+    ORB matches, and beside them what a method has learned to match, then ``USAC_MAGSAC``
+    (Barath et al. 2020).
 
     Args:
-        config: thresholds of the descriptor matches.
-        extra_matches: learned matches that are tried together with ORB's.
+        orb_matches: may be shared by the rerankers of several methods.
+        extra_matches: those of one method; None for a method that has none.
     """
 
-    def __init__(
-        self, config: VerificationConfig, extra_matches: ExtraMatches | None = None
-    ) -> None:
-        self._config = config
+    def __init__(self, orb_matches: OrbMatches, extra_matches: ExtraMatches | None = None) -> None:
+        self._orb_matches = orb_matches
         self._extra_matches = extra_matches
         self._known: dict[tuple[int, int], tuple[int, Item, Item]] = {}
 
@@ -68,23 +92,31 @@ class Reranker:
         """Count the matches that agree with one fundamental matrix."""
         key = (id(query), id(match))
         if key not in self._known:
-            count = count_inliers(self._matches(query, match))
-            self._known[key] = (count, query, match)  # with the items: ids of dead ones return
+            self._known[key] = (self._count(query, match), query, match)
         return self._known[key][0]
 
-    def _matches(self, query: Item, match: Item) -> NDArray[np.float64]:
-        a, b = query.features, match.features
-        rows = match_descriptors(
-            a.descriptors, b.descriptors, self._config.max_hamming, self._config.match_ratio
-        )
-        pairs = np.hstack([a.points_px[rows[:, 0]], b.points_px[rows[:, 1]]])
+    def _count(self, query: Item, match: Item) -> int:
+        rows = self._orb_matches(query, match)
+        num_orb = len(rows)
         if self._extra_matches is not None:
-            pairs = np.vstack([pairs, self._extra_matches(query, match)])
-        return np.asarray(pairs, np.float64)
+            rows = join_matches(rows, self._extra_matches(query, match))
+        points = query.features.points_px[rows[:, 0]], match.features.points_px[rows[:, 1]]
+        return count_inliers(np.hstack(points).astype(np.float64), num_orb)
 
 
-def count_inliers(matches_px: NDArray[np.float64]) -> int:
-    """Count the matches (P, 4) that agree with a fundamental matrix; 0 for fewer than 8."""
+def count_inliers(matches_px: NDArray[np.float64], num_orb: int | None = None) -> int:
+    """Count the matches that agree with a fundamental matrix.
+
+    Learned matches never speak for a pair alone: they count only beside as many inliers of ORB as
+    a fundamental matrix needs.
+
+    Args:
+        matches_px: (P, 4) x y in the query's and x y in the match's image.
+        num_orb: the first so many are ORB's, the others learned; None: all are ORB's.
+
+    Returns:
+        Their number; 0 for fewer than 8 matches.
+    """
     if len(matches_px) < _MIN_MATCHES:
         return 0
     cv2.setRNGSeed(0)
@@ -99,4 +131,7 @@ def count_inliers(matches_px: NDArray[np.float64]) -> int:
         )
     except cv2.error:  # a degenerate sample, such as all matches in one place
         return 0
-    return 0 if mask is None else int(np.count_nonzero(mask))
+    if mask is None:
+        return 0
+    of_orb = int(np.count_nonzero(mask[:num_orb]))
+    return int(np.count_nonzero(mask)) if of_orb >= _MIN_MATCHES else of_orb

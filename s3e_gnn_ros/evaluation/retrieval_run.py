@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,15 +24,10 @@ from s3e_gnn_ros.evaluation.retrieval_scores import (
     metrics,
     sample_metrics,
 )
-from s3e_gnn_ros.evaluation.retrieval_truth import (
-    SimilarityError,
-    similarity_error,
-)
+from s3e_gnn_ros.evaluation.retrieval_truth import SimilarityError, similarity_error
+from s3e_gnn_ros.evaluation.retrieval_weights import MethodWeights
+from s3e_gnn_ros.evaluation.retrieval_yaw import EDGES_DEG, MIN_OVERLAP, YawRow
 from s3e_gnn_ros.loop_closure.features import OrbExtractor
-
-YAW_EDGES_DEG = (0, 30, 60, 90, 120, 150, 181)
-YAW_MIN_OVERLAP = 0.1
-"""A rotated view shares less: in the table of yaw differences, this much in both directions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,23 +59,6 @@ class Row:
     relevance: NDArray[np.int8]
 
 
-@dataclass(frozen=True)
-class YawRow:
-    """Recall at full precision of matches seen from one range of directions.
-
-    Attributes:
-        low_deg: least angle between the optical axes.
-        high_deg: its end.
-        num_with_positive: queries with such a match.
-        recall: by method; NaN where no query has one.
-    """
-
-    low_deg: int
-    high_deg: int
-    num_with_positive: int
-    recall: dict[str, float]
-
-
 @dataclass(eq=False)
 class Outcome:
     """All of an experiment.
@@ -89,8 +67,10 @@ class Outcome:
         experiment: what was asked.
         rows: by variant, then by method.
         yaw: by variant, where poses are known.
-        similarity_error: by method, on the plain images, where overlaps are known.
+        similarity_error: by method, on the plain images, where overlaps are known; of the overlap
+            that the similarity stands for where a method has a calibration.
         timing_ms: by method, medians of ``embedding`` and ``query``.
+        weights: by learned method.
     """
 
     experiment: Experiment
@@ -98,6 +78,7 @@ class Outcome:
     yaw: dict[str, list[YawRow]] = field(default_factory=dict)
     similarity_error: dict[str, SimilarityError] = field(default_factory=dict)
     timing_ms: dict[str, dict[str, float]] = field(default_factory=dict)
+    weights: Mapping[str, MethodWeights] = field(default_factory=dict)
 
 
 class ExperimentRun:
@@ -107,7 +88,8 @@ class ExperimentRun:
         experiment: queries, database, truth.
         methods: compared on the same items.
         extractor: of the features of degraded queries.
-        reranker: verifies the best candidates; None to leave that out.
+        rerankers: by method, verifies its best candidates; left out where there is none.
+        weights: by learned method.
         num_seeds: draws of each random degradation.
         num_bootstrap: draws of queries.
         progress: told about each step.
@@ -118,7 +100,8 @@ class ExperimentRun:
         experiment: Experiment,
         methods: Sequence[SimilarityMethod],
         extractor: OrbExtractor,
-        reranker: Reranker | None,
+        rerankers: Mapping[str, Reranker],
+        weights: Mapping[str, MethodWeights],
         num_seeds: int = 1,
         num_bootstrap: int = 1000,
         progress: Progress = lambda _: None,
@@ -126,7 +109,8 @@ class ExperimentRun:
         self._experiment = experiment
         self._methods = methods
         self._extractor = extractor
-        self._reranker = reranker
+        self._rerankers = rerankers
+        self._weights = weights
         self._num_seeds = num_seeds
         self._num_bootstrap = num_bootstrap
         self._progress = progress
@@ -139,7 +123,7 @@ class ExperimentRun:
         Raises:
             InputError: a method gives a similarity that is not finite.
         """
-        outcome = Outcome(self._experiment)
+        outcome = Outcome(self._experiment, weights=self._weights)
         for variant in variants:
             self._progress(f'{self._experiment.name}: {variant.name}')
             outcome.rows += [self._row(variant, method) for method in self._methods]
@@ -160,7 +144,7 @@ class ExperimentRun:
         matrices = [self._matrix(method, variant.degradations, seed) for seed in seeds]
         before = [find_answers(matrix, relevance) for matrix in matrices]
         draws = block_samples(len(before[0]), self._num_bootstrap)
-        after = self._verified(matrices, relevance, variant)
+        after = self._verified(method, matrices, relevance, variant)
         return Row(
             variant=variant,
             method=method.name,
@@ -176,42 +160,45 @@ class ExperimentRun:
 
     def _verified(
         self,
+        method: SimilarityMethod,
         matrices: Sequence[NDArray[np.float32]],
         relevance: NDArray[np.int8],
         variant: Variant,
     ) -> list[Answers]:
-        if self._reranker is None:
+        """Return the answers of each seed once the best candidates are verified, if they are."""
+        if method.name not in self._rerankers:
             return []
+        rerank = self._rerankers[method.name].rerank
         database = self._experiment.everything
-        return [
-            find_answers(
-                self._reranker.rerank(
-                    matrix, relevance, self._asked(variant.degradations, seed), database
-                ),
-                relevance,
-            )
-            for seed, matrix in enumerate(matrices)
-        ]
+        found = []
+        for seed, matrix in enumerate(matrices):
+            queries = self._asked(variant.degradations, seed)
+            found.append(find_answers(rerank(matrix, relevance, queries, database), relevance))
+        return found
 
     def _yaw(self, variant: Variant) -> list[YawRow]:
-        rows = []
-        for low, high in itertools.pairwise(YAW_EDGES_DEG):
-            relevance = self._experiment.revisits(variant, YAW_MIN_OVERLAP, low, high)
-            answers = {
-                method.name: find_answers(self._matrix(method, variant.degradations, 0), relevance)
-                for method in self._methods
-            }
-            num = int(next(iter(answers.values())).has_positive.sum())
-            name = 'max_recall_at_full_precision'
-            recall = {method: metrics(each)[name] for method, each in answers.items()}
-            rows.append(YawRow(low, min(high, 180), num, recall))
-        return rows
+        return [self._yaw_row(variant, low, high) for low, high in itertools.pairwise(EDGES_DEG)]
+
+    def _yaw_row(self, variant: Variant, low: int, high: int) -> YawRow:
+        relevance = self._experiment.revisits(variant, MIN_OVERLAP, low, high)
+        num, recall, verified = 0, {}, {}
+        for method in self._methods:
+            matrix = self._matrix(method, variant.degradations, 0)
+            answers = find_answers(matrix, relevance)
+            num = int(answers.has_positive.sum())
+            recall[method.name] = _full_precision(answers)
+            # Without a match to find there is nothing to verify: the figure is undefined.
+            for after in self._verified(method, [matrix] if num else [], relevance, variant):
+                verified[method.name] = _full_precision(after)
+        return YawRow(low, min(high, 180), num, recall, verified)
 
     def _similarity_error(self, method: SimilarityMethod) -> SimilarityError:
         truth, may_match = self._experiment.truth, self._experiment.may_match
         assert truth is not None  # the caller has asked
-        similarity = self._matrix(method, (), 0)[:, : may_match.shape[1]]
-        return similarity_error(similarity[may_match], truth.iou[may_match])
+        similarity = self._matrix(method, (), 0)[:, : may_match.shape[1]][may_match]
+        weights = self._weights.get(method.name)
+        predicted = similarity if weights is None else weights.overlap(similarity)
+        return similarity_error(predicted, truth.iou[may_match])
 
     def _asked(self, degradations: tuple[str, ...], seed: int) -> list[Item]:
         key = (degradations, seed)
@@ -234,6 +221,10 @@ class ExperimentRun:
 def _curve(answers: Answers) -> PrecisionRecall:
     num = int(answers.has_positive.sum())
     return precision_recall(answers.similarity, answers.is_right, num)
+
+
+def _full_precision(answers: Answers) -> float:
+    return metrics(answers)['max_recall_at_full_precision']
 
 
 def _median(values: Sequence[float]) -> float:

@@ -17,7 +17,7 @@ from s3e_gnn_ros.graph.linking import link_keyframe
 from s3e_gnn_ros.graph.reference_graph import ReferenceGraph
 from s3e_gnn_ros.loop_closure.matching import match_patches
 from s3e_gnn_ros.loop_closure.view import PatchDescriptors, patch_descriptors
-from s3e_gnn_ros.retrieval.s3e import load_gnn
+from s3e_gnn_ros.retrieval.place_map import load_gnn
 from s3e_gnn_ros.types import Encoding
 
 _UNKNOWN = np.float32(0.0)  # no similarity is lower
@@ -26,19 +26,20 @@ _UNKNOWN = np.float32(0.0)  # no similarity is lower
 class S3EMethod:
     """Embeddings and their reference graph.
 
-    The reference graph grows as it would on the robot: query i of a recording meets only the
-    keyframes up to i - 15 of that recording, and what the GNN makes of these.
+    The reference graph grows as it would on the robot: a query meets only the keyframes of its
+    recording that are old enough, and what the GNN makes of these.
 
     Args:
         name: 's3e' or 's3e-encoder' (cosine of embeddings, no GNN), and after an '@' the weights
             when not those of the configuration.
         config: which weights.
+        min_gap: query i meets the keyframes up to i - min_gap of its own recording.
 
     Raises:
         InputError: the weights cannot be read.
     """
 
-    def __init__(self, name: str, config: Config) -> None:
+    def __init__(self, name: str, config: Config, min_gap: int = MIN_GAP) -> None:
         self.name = name
         self.embedding_ms: list[float] = []
         self.query_ms: list[float] = []
@@ -48,6 +49,7 @@ class S3EMethod:
         self._gnn = None if method == 's3e-encoder' else load_gnn(weights)
         self._known: dict[int, tuple[Item, Encoding]] = {}  # with the item: ids are used again
         self._min_patch_similarity = config.verification.min_patch_similarity
+        self._min_gap = min_gap
 
     def similarity_matrix(
         self, queries: Sequence[Item], database: Sequence[Item]
@@ -60,7 +62,9 @@ class S3EMethod:
             cosine = of_queries @ of_database.T
             self.query_ms.append((time.perf_counter() - start) * 1e3 / len(queries))
             return np.asarray(cosine, np.float32)
-        growing = _GrowingReference(ReferenceGraph(self._gnn), database, of_database)
+        growing = _GrowingReference(
+            ReferenceGraph(self._gnn), database, of_database, self._min_gap
+        )
         rows = []
         for row, query in enumerate(queries):
             growing.add_until(query)
@@ -70,13 +74,11 @@ class S3EMethod:
             self.query_ms.append((time.perf_counter() - start) * 1e3)
         return np.stack(rows)
 
-    def matches(self, query: Item, match: Item) -> NDArray[np.floating]:
-        """Return matches (P, 4) [px] of the encoder's local descriptors."""
-        pairs = match_patches(
+    def matches(self, query: Item, match: Item) -> NDArray[np.intp]:
+        """Match the encoder's local descriptors: (P, 2) indices of features of both."""
+        return match_patches(
             self._patches(query), self._patches(match), self._min_patch_similarity
         )
-        points = query.features.points_px[pairs[:, 0]], match.features.points_px[pairs[:, 1]]
-        return np.hstack(points)
 
     def encoding(self, item: Item) -> Encoding:
         """Embed an image, once."""
@@ -99,10 +101,12 @@ class _GrowingReference:
         reference: ReferenceGraph,
         database: Sequence[Item],
         embeddings: NDArray[np.float32],
+        min_gap: int,
     ) -> None:
         self._reference = reference
         self._database = database
         self._embeddings = embeddings
+        self._min_gap = min_gap
         self._columns: list[int] = []  # of each node
         self._sources: dict[str, list[int]] = {}  # nodes of each
         self._is_added = np.zeros(len(database), dtype=bool)
@@ -110,7 +114,7 @@ class _GrowingReference:
     def add_until(self, query: Item) -> None:
         """Add what the robot has when it asks: all other recordings, and its own past."""
         for column, item in enumerate(self._database):
-            is_past = item.source != query.source or item.index <= query.index - MIN_GAP
+            is_past = item.source != query.source or item.index <= query.index - self._min_gap
             if is_past and not self._is_added[column]:
                 self._add(column, item)
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from s3e_gnn_ros.graph.gnn_config import NUM_LAYERS, GNNConfig
-from s3e_gnn_ros.graph.layers import GatedSageConv, PaperSageConv
+from s3e_gnn_ros.graph.layers import GatedSageConv, PaperSageConv, SmoothingSageConv
 
 
 class PaperGNN(nn.Module):
@@ -37,6 +37,11 @@ class PaperGNN(nn.Module):
         for layer in self.layers:
             x = torch.relu(layer(x, edge_index, edge_feature))
         return x
+
+    def query_logits(self, embeddings: Tensor, edge_index: Tensor) -> Tensor:
+        """Return the logits (W, K) of a query sub-graph."""
+        logits: Tensor = self(embeddings, edge_index)
+        return logits
 
     def query_probabilities(self, logits: Tensor) -> Tensor:
         """Return q (W, K) of the logits of a query sub-graph."""
@@ -87,6 +92,10 @@ class ImprovedGNN(nn.Module):
         correction: Tensor = last(x, edge_index, edge_feature)  # (N, K)
         return self.log_logit_scale.exp() * embeddings + correction
 
+    def query_logits(self, embeddings: Tensor, edge_index: Tensor) -> Tensor:
+        """Return the logits (W, K) of a query sub-graph."""
+        return self.forward(embeddings, edge_index)
+
     def query_probabilities(self, logits: Tensor) -> Tensor:
         """Return q (W, K) of the logits of a query sub-graph."""
         return torch.sigmoid(self.log_query_scale.exp() * logits)
@@ -102,9 +111,75 @@ class ImprovedGNN(nn.Module):
         return torch.cat([torch.relu(projected), cosine], dim=1)
 
 
-ReferenceGNN = PaperGNN | ImprovedGNN
+class SmoothingGNN(nn.Module):
+    """Corrects embeddings by what their neighbours show, and leaves them embeddings.
+
+    ``logits_i = a * x_i`` with x_i from three gated averages (:class:`SmoothingSageConv`). Edge
+    features are the paper's concatenation through one projection, and the cosine of both
+    embeddings. A reference graph and a query sub-graph have strengths of their own: a query has
+    few neighbours and may be blurred or dark, the reference has many and is as good as it gets.
+
+    Differs from the paper: averages in place of free matrices; gates; no ReLU before the sigmoid,
+    so that m is in (0, 1); strengths by role; logits of the query scaled by b.
+
+    Args:
+        config: sizes, a and b at the start.
+
+    Shapes:
+        - input: embeddings (N, D) unit length, edge_index (2, E) with each edge in both
+          directions.
+        - output: logits (N, K) with K = D; m is their sigmoid.
+    """
+
+    def __init__(self, config: GNNConfig) -> None:
+        super().__init__()
+        self.config = config
+        dim = config.embedding_dim
+        self.log_logit_scale = nn.Parameter(torch.tensor(float(config.logit_scale)).log())
+        self.log_query_scale = nn.Parameter(torch.tensor(float(config.query_scale)).log())
+        self.edge_source = nn.Linear(dim, config.edge_dim, bias=False)
+        self.edge_target = nn.Linear(dim, config.edge_dim)
+        self.layers = nn.ModuleList(
+            SmoothingSageConv(config.edge_dim + 1) for _ in range(NUM_LAYERS)
+        )
+        self.log_reference_strength = nn.Parameter(torch.full((NUM_LAYERS,), 0.15).log())
+        self.log_query_strength = nn.Parameter(torch.full((NUM_LAYERS,), 0.5).log())
+
+    def forward(self, embeddings: Tensor, edge_index: Tensor) -> Tensor:
+        """Return the logits (N, K) of a reference graph."""
+        return self._logits(embeddings, edge_index, self.log_reference_strength.exp())
+
+    def query_logits(self, embeddings: Tensor, edge_index: Tensor) -> Tensor:
+        """Return the logits (W, K) of a query sub-graph."""
+        return self._logits(embeddings, edge_index, self.log_query_strength.exp())
+
+    def query_probabilities(self, logits: Tensor) -> Tensor:
+        """Return q (W, K) of the logits of a query sub-graph."""
+        return torch.sigmoid(self.log_query_scale.exp() * logits)
+
+    def _logits(self, embeddings: Tensor, edge_index: Tensor, strengths: Tensor) -> Tensor:
+        edge_feature = self._edge_features(embeddings, edge_index)
+        x = embeddings
+        for layer, strength in zip(self.layers, strengths, strict=True):
+            x = layer(x, edge_index, edge_feature, strength)
+        return self.log_logit_scale.exp() * x
+
+    def _edge_features(self, embeddings: Tensor, edge_index: Tensor) -> Tensor:
+        """Return (E, edge): a projection of both embeddings together, and their cosine.
+
+        Linear in the concatenation before the ReLU, so it is projected once per node.
+        """
+        source, target = edge_index
+        projected = self.edge_source(embeddings)[source] + self.edge_target(embeddings)[target]
+        cosine = (embeddings[source] * embeddings[target]).sum(dim=1, keepdim=True)  # (E, 1)
+        return torch.cat([torch.relu(projected), cosine], dim=1)
+
+
+ReferenceGNN = PaperGNN | ImprovedGNN | SmoothingGNN
 
 
 def build_gnn(config: GNNConfig) -> ReferenceGNN:
     """Make an untrained GNN."""
-    return PaperGNN(config) if config.form == 'paper' else ImprovedGNN(config)
+    if config.form == 'paper':
+        return PaperGNN(config)
+    return ImprovedGNN(config) if config.form == 'free' else SmoothingGNN(config)

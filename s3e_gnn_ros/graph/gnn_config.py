@@ -10,7 +10,7 @@ from typing import Any
 
 from s3e_gnn_ros.errors import ConfigError
 
-FORMS = ('improved', 'paper')
+FORMS = ('improved', 'free', 'paper')
 NUM_LAYERS = 3
 
 _MIN = {
@@ -30,8 +30,9 @@ class GNNConfig:
     """Architecture of a GNN, its similarity and the bounds of its graph.
 
     Attributes:
-        form: 'paper': as the paper writes it. 'improved': the GNN corrects the embeddings instead
-            of replacing them, see :mod:`s3e_gnn_ros.graph.gnn`.
+        form: 'paper': as the paper writes it. 'improved': the GNN averages embeddings with those
+            it trusts. 'free': it corrects them by layers with matrices of their own; see
+            :mod:`s3e_gnn_ros.graph.gnn`.
         embedding_dim: D of the encoder, and K, the width of the reference graph.
         hidden_dim: width between the layers (improved; the paper's form has D everywhere).
         edge_dim: width of the edge features after their projection (improved).

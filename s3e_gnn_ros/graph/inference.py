@@ -66,7 +66,11 @@ class InferenceGNN:
         Returns:
             q (W, K); the last row is the newest keyframe's, informed by those before it.
         """
-        logits = self.logits(embeddings, chain_edge_index(len(embeddings)).numpy())
+        edges = chain_edge_index(len(embeddings))
+        if self._small is None:
+            logits = self._gnn.query_logits(torch.from_numpy(embeddings), edges).numpy()
+        else:
+            logits = self.logits(embeddings, edges.numpy())
         q: _Array = self._gnn.query_probabilities(torch.from_numpy(logits)).numpy()
         return q
 

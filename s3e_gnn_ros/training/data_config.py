@@ -191,8 +191,8 @@ def build_sequences(config: DataBuildConfig, folder: Path) -> dict[str, Any]:
     make_directory(folder)
     encoder = load_encoder(config.sequences.weights)
     counts = {}
-    for scene in scenes:
-        path = folder / f'{scene.name}.npz'
+    for number, scene in enumerate(scenes):
+        path = folder / f'{number:02d}_{scene.name}.npz'  # a scene may have several recordings
         if path.exists():
             continue
         runs = [open_recording(Path(recording)) for recording in scene.recordings]
@@ -204,5 +204,5 @@ def build_sequences(config: DataBuildConfig, folder: Path) -> dict[str, Any]:
             seed=config.seed,
         )
         save_sequence(path, sequence)
-        counts[scene.name] = len(sequence.run)
+        counts[path.stem] = len(sequence.run)
     return {'data': str(folder), 'num_keyframes': counts}

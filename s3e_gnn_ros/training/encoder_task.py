@@ -51,9 +51,10 @@ class EncoderTask(nn.Module):
         self._stage = stage
         self._validation = validation
         self._has_patches = hasattr(network, 'patch_network')
+        self._local_parts = ('patch_network', 'context') if stage.exchange else ('patch_network',)
         frozen = tuple(stage.frozen)
         for name, parameter in network.named_parameters():
-            learns = stage.name != 'local' or name.startswith('patch_network')
+            learns = stage.name != 'local' or name.startswith(self._local_parts)
             parameter.requires_grad_(learns and not name.startswith(frozen))
 
     def set_training(self) -> None:
@@ -68,8 +69,7 @@ class EncoderTask(nn.Module):
         """Return 'loss' and its parts for a batch of groups."""
         batch = _draw_views(batch, self._stage.views)
         if self._stage.name == 'local':
-            loss = self._local(_per_group(self.network.describe(_pixels(batch)), batch), batch)
-            return {'loss': loss}
+            return {'loss': self._local(_per_group(self._describe(batch), batch), batch)}
         embeddings, descriptors = self.network(_pixels(batch), batch.points_px.flatten(0, 1))
         overlap, known = pair_overlap(batch.overlap)
         loss = self._global(embeddings.float(), overlap, known)
@@ -105,7 +105,7 @@ class EncoderTask(nn.Module):
         """Return match accuracy, and cosine and overlap of all pairs that are known."""
         none = batch.overlap.new_zeros(0)
         if self._stage.name == 'local':
-            descriptors = self.network.describe(_pixels(batch))
+            descriptors = self._describe(batch)
             return self._accuracy(_per_group(descriptors, batch), batch), none, none
         embeddings, descriptors = self.network(_pixels(batch), batch.points_px.flatten(0, 1))
         accuracy = none
@@ -114,6 +114,13 @@ class EncoderTask(nn.Module):
         overlap, known = pair_overlap(batch.overlap)
         known = known.triu()
         return accuracy, (embeddings @ embeddings.T)[known], overlap[known]
+
+    def _describe(self, batch: ViewBatch) -> Tensor:
+        """Return the descriptors (G * V, n, E) that the local stage trains."""
+        descriptors: Tensor = self.network.describe(_pixels(batch))
+        if self._stage.exchange:
+            descriptors = self.network.exchange(descriptors, batch.points_px.flatten(0, 1))
+        return descriptors
 
     def _global(self, embeddings: Tensor, overlap: Tensor, known: Tensor) -> Tensor:
         losses = self._stage.losses

@@ -78,14 +78,21 @@ class EpisodeMaker:
         self._data = data
 
     def stream(
-        self, step: int, num_episodes: int, seed: int, rank: int = 0
+        self, step: int, num: int, seed: int, rank: int = 0
     ) -> Iterator[EpisodeBatch]:
         """Yield the batches from a step on, without end; each follows from its number alone."""
         while True:
             rng = np.random.default_rng((seed, step, rank))
-            order = rng.integers(len(self._sequences), size=num_episodes)
-            yield EpisodeBatch(tuple(self.draw(self._sequences[i], rng) for i in order))
+            yield EpisodeBatch(tuple(self.draw(each, rng) for each in self._choose(rng, num)))
             step += 1
+
+    def _choose(self, rng: Rng, num: int) -> list[EmbeddingSequence]:
+        """Choose at most ``num`` sequences, of different scenes: their overlap is known to be 0."""
+        chosen: dict[str, EmbeddingSequence] = {}
+        for index in rng.permutation(len(self._sequences)):
+            sequence = self._sequences[index]
+            chosen.setdefault(sequence.scene, sequence)
+        return list(chosen.values())[:num]
 
     def draw(self, sequence: EmbeddingSequence, rng: Rng) -> Episode:
         """Draw an augmented episode; either run may be the reference."""

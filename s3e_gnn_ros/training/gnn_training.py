@@ -60,14 +60,10 @@ class GNNTask(nn.Module):
         self.train()
 
     def forward(self, batch: EpisodeBatch) -> dict[str, Tensor]:
-        """Return 'loss' and its parts, the mean over the episodes."""
-        rows, here = [], []
-        for episode in batch.episodes:
-            similarity = episode_similarity(self.network, episode)
-            rows.append(gnn_loss(similarity, episode.overlap, self._loss.temperature))
-            scale = self.log_scale.exp()
-            here.append(presence_loss(similarity, episode.overlap, scale, self.offset))
-        row, presence = torch.stack(rows).mean(), torch.stack(here).mean()
+        """Return 'loss' and its parts, the queries of each episode against all references."""
+        similarity, overlap = joint_similarity(self.network, batch.episodes)
+        row = gnn_loss(similarity, overlap, self._loss.temperature)
+        presence = presence_loss(similarity, overlap, self.log_scale.exp(), self.offset)
         return {
             'loss': row + self._loss.binary_weight * presence,
             'row': row,
@@ -92,9 +88,26 @@ class GNNTask(nn.Module):
 def episode_similarity(network: Any, episode: Episode) -> Tensor:
     """Return U (B * W, N) of all keyframes of all windows with the reference graph."""
     logits = network(episode.reference, episode.edge_index)
-    query = network(episode.query, episode.query_edge_index)
+    query = network.query_logits(episode.query, episode.query_edge_index)
     q = network.query_probabilities(query)
     return inverse_cross_entropy(q, logits, network.config.eta, network.config.form)
+
+
+def joint_similarity(network: Any, episodes: Sequence[Episode]) -> tuple[Tensor, Tensor]:
+    """Compare the queries of all episodes with the references of all.
+
+    Episodes of one step are of different scenes: the other references are wrong everywhere, as
+    most of a large map is.
+
+    Returns:
+        U and overlap (Q, N), Q and N over all episodes.
+    """
+    config = network.config
+    logits = torch.cat([network(each.reference, each.edge_index) for each in episodes])
+    query = torch.cat([network.query_logits(each.query, each.query_edge_index) for each in episodes])
+    q = network.query_probabilities(query)
+    overlap = torch.block_diag(*[each.overlap for each in episodes])  # type: ignore[no-untyped-call]
+    return inverse_cross_entropy(q, logits, config.eta, config.form), overlap
 
 
 def newest_pairs(

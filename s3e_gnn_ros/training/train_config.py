@@ -105,6 +105,8 @@ class StageConfig(Section):
         optimiser: how a gradient becomes a step.
         schedule: learning rate over the stage.
         losses: weights and temperatures.
+        exchange: of 'local': the descriptors after the exchange between patches are trained, and
+            the backbone with them; else those of each patch alone.
         frozen: parts of the network that do not learn, by the start of their names.
     """
 
@@ -114,6 +116,7 @@ class StageConfig(Section):
     groups: int = value(8, minimum=1)
     views: int = value(0, minimum=0)
     flip: bool = True
+    exchange: bool = False
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     losses: LossConfig = field(default_factory=LossConfig)

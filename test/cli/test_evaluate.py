@@ -1,15 +1,23 @@
 """``s3e-gnn evaluate`` on a tiny drive, on labelled images, and on what it must refuse."""
 
 import json
+from dataclasses import asdict
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from synthetic import CAMERA, out_and_back, write_seven_scenes
 
 from s3e_gnn_ros.cli.main import main
+from s3e_gnn_ros.encoder.encoder_config import EncoderConfig
+from s3e_gnn_ros.encoder.model import build_encoder
+from s3e_gnn_ros.encoder.weights import save_weights
+from s3e_gnn_ros.evaluation import retrieval_write
 from s3e_gnn_ros.evaluation.retrieval_labels import HEAD
 from s3e_gnn_ros.evaluation.retrieval_scores import METRICS
+from s3e_gnn_ros.graph.gnn import build_gnn
+from s3e_gnn_ros.graph.gnn_config import GNNConfig
 
 
 @pytest.fixture(scope='module')
@@ -29,8 +37,26 @@ def noise(tmp_path_factory):
     return folder
 
 
-def run(capsys, *arguments):
-    status = main(['evaluate', *map(str, arguments), '--json'])
+def write_weights(path, seed=0, **architecture):
+    """Write weights of networks that have learned nothing."""
+    torch.manual_seed(seed)
+    small = {'num_patches': 32, 'width': 8, 'num_centres': 8, 'embedding_dim': 32, **architecture}
+    encoder = EncoderConfig(**small)
+    gnn = GNNConfig(embedding_dim=32, hidden_dim=8, edge_dim=4)
+    ramp = torch.linspace(0, 1, 5)
+    names = ('similarities', 'probabilities', 'overlaps')
+    parts = {
+        'encoder': build_encoder(encoder).state_dict(),
+        'gnn': build_gnn(gnn).state_dict(),
+        'calibration': {f'{of}.{name}': ramp for of in ('encoder', 'gnn') for name in names},
+    }
+    description = {'encoder': asdict(encoder), 'gnn': gnn.to_dict(), 'calibration': {}}
+    save_weights(path, parts, description)
+    return path
+
+
+def run(capsys, *arguments, methods='bow'):
+    status = main(['evaluate', *map(str, arguments), '--retrieval', methods, '--json'])
     captured = capsys.readouterr()
     return status, captured
 
@@ -56,6 +82,43 @@ def test_a_drive_with_poses(drive, noise, tmp_path, capsys):
     assert '| blur+dis | bow |' in tables
     for name in ('precision_recall_plain', 'precision_recall_blur+dis', 'overlap_bow'):
         assert (tmp_path / f'{name}.png').stat().st_size > 1000
+
+
+def test_every_question_gets_its_table(drive, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(retrieval_write, '_write_figures', lambda *_: None)  # they take long
+    a, b, vit = (tmp_path / f'{name}.safetensors' for name in ('a', 'b', 'vit'))
+    write_weights(a)
+    write_weights(b, seed=1)
+    write_weights(vit, backbone='vit', form='paper', patch_size_px=16)
+    methods = f's3e@{a},s3e@{b},s3e-encoder@{a},s3e@{vit},bow'
+    status, captured = run(
+        capsys, drive, '--out', tmp_path / 'out', '--min-gap', 5, '--bootstrap', 5,
+        '--relocalise-every', 16, methods=methods,
+    )  # fmt: skip
+    assert status == 0, captured.err
+    (result,) = json.loads(captured.out)['recordings']
+    assert set(result['relocalisation']) == set(methods.split(','))
+    questions = result['questions']
+    assert [q['method'] for q in questions['s3e_against_bow']][::2] == methods.split(',')[:4]
+    (plain, verified) = questions['with_and_without_gnn']
+    assert (plain['method'], plain['against']) == (f's3e@{a}', f's3e-encoder@{a}')
+    assert (plain['stage'], verified['stage']) == ('retrieval', 'verified')
+    assert len(questions['architectures']) == 8
+    (spread, _) = questions['over_weights']
+    assert spread['num_weights'] == 2
+    values = [row['retrieval']['average_precision']['value'] for row in result['retrieval'][:2]]
+    assert spread['mean']['average_precision'] == pytest.approx(np.mean(values))
+    assert spread['deviation']['average_precision'] == pytest.approx(np.std(values, ddof=1))
+    yaw = next(row for row in result['recall_at_full_precision_by_yaw']['plain'])
+    assert set(yaw['recall']) == set(yaw['recall_verified']) == set(methods.split(','))
+    assert result['similarity_error'][f's3e@{a}']['maximum'] <= 1.0
+    tables = (tmp_path / 'out' / 'tables.md').read_text()
+    for title in (
+        'S3E against bag of words', 'With and without GNN', 'SparseConv against ViT, patch sizes',
+        'plain, after verification', 'mean and spread over 2 weights', '| s3e-encoder@',
+    ):  # fmt: skip
+        assert title in tables
+    assert len(list((tmp_path / 'out').glob('similarity_s3e@*.npz'))) == 3
 
 
 def test_matrices_can_be_checked_by_others(drive, noise, tmp_path, capsys):
@@ -106,7 +169,6 @@ def test_labelled_images(labelled, tmp_path, capsys):
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (['--retrieval', 'magic'], "unknown retrieval method 'magic'; known: bow"),
         (['--variants', 'fog'], "unknown variant 'fog'"),
         (['--variants', 'dis'], 'needs folders of distractors'),
         (['--bootstrap', '-1'], 'num_bootstrap is -1'),
@@ -117,6 +179,21 @@ def test_labelled_images(labelled, tmp_path, capsys):
 )
 def test_wrong_options_are_one_sentence(drive, tmp_path, capsys, arguments, message):
     status, captured = run(capsys, drive, '--out', tmp_path / 'out', *arguments)
+    assert status == 2
+    assert message in captured.err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ('methods', 'message'),
+    [
+        ('magic', "unknown retrieval method 'magic'; known: s3e, s3e-encoder, bow"),
+        ('bow@x', "retrieval method 'bow@x' names no weights, or takes none"),
+        ('s3e@', "retrieval method 's3e@' names no weights, or takes none"),
+        ('bow,s3e@nowhere', "no weights 'nowhere': neither a file nor one of the package"),
+    ],
+)
+def test_unknown_methods_are_one_sentence(drive, tmp_path, capsys, methods, message):
+    status, captured = run(capsys, drive, '--out', tmp_path / 'out', methods=methods)
     assert status == 2
     assert message in captured.err.splitlines()[-1]
 

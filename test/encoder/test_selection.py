@@ -1,3 +1,5 @@
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
@@ -104,6 +106,29 @@ def test_response_takes_the_strongest():
     features = make_features(apart.reshape(-1, 2))
     chosen = select_keypoints(features, IMAGE, NUM, 'response').keypoint_index
     assert features.responses[chosen].min() >= np.sort(features.responses)[-NUM]
+
+
+def test_response_takes_turns_over_the_scales():
+    apart = np.stack(np.meshgrid(np.arange(20, 640, 60), np.arange(20, 480, 60)), -1)
+    features = make_features(apart.reshape(-1, 2))
+    fine = np.arange(len(features)) % 4 != 0
+    sizes_px = np.where(fine, 31.0, 62.0).astype(np.float32)
+    strength = (features.responses + 10 * fine).astype(np.float32)
+    features = dataclasses.replace(features, sizes_px=sizes_px, responses=strength)
+    chosen = select_keypoints(features, IMAGE, 20, 'response').keypoint_index
+    assert fine[chosen].tolist() == [True, False] * 10
+    for scale in (fine, ~fine):
+        strongest = np.flatnonzero(scale)[np.argsort(-strength[scale])]
+        np.testing.assert_array_equal(chosen[scale[chosen]], strongest[:10])
+
+
+def test_a_crowded_point_comes_last():
+    points_px = [[100, 100], [109, 100], [300, 100], [315, 100], [100, 300]]
+    features = make_features(points_px, [5, 4, 3, 2, 1])
+    sizes_px = np.array([31, 31, 62, 62, 62], np.float32)  # at twice the scale, 20 px are near
+    features = dataclasses.replace(features, sizes_px=sizes_px)
+    chosen = select_keypoints(features, IMAGE, 4, 'response').keypoint_index
+    assert chosen.tolist() == [0, 2, 4, 1]
 
 
 def test_grid_spreads_over_the_image():

@@ -9,7 +9,11 @@ from s3e_gnn_ros.errors import ConfigError
 from s3e_gnn_ros.evaluation.retrieval_degradations import Variant, degrade, parse_variant
 from s3e_gnn_ros.evaluation.retrieval_item import Item
 from s3e_gnn_ros.evaluation.retrieval_relevance import JUNK, NEGATIVE
-from s3e_gnn_ros.evaluation.retrieval_rerank import Reranker, count_inliers
+from s3e_gnn_ros.evaluation.retrieval_rerank import (
+    OrbMatches,
+    Reranker,
+    count_inliers,
+)
 from s3e_gnn_ros.loop_closure.features import OrbExtractor
 
 
@@ -36,10 +40,18 @@ def test_inliers_are_the_matches_of_one_geometry():
     assert count_inliers(np.ones((20, 4))) <= 20  # all in one place: no error
 
 
+def test_learned_matches_count_only_beside_those_of_orb():
+    matches = two_views(60, np.random.default_rng(0))
+    assert count_inliers(matches, num_orb=60) == count_inliers(matches) >= 58
+    assert count_inliers(matches, num_orb=20) >= 58
+    assert count_inliers(matches, num_orb=7) <= 7
+    assert count_inliers(matches, num_orb=0) == 0
+
+
 def test_the_candidate_with_inliers_comes_first():
     query = item(0, [-1.0, -0.2, 0.6], [0.8, 0.4, 4.0])
     same, other = item(1, [-0.9, -0.2, 0.6], [0.8, 0.4, 4.0]), item(2, [0, 0, 0], [-4, 0, -4])
-    reranker = Reranker(VerificationConfig())
+    reranker = Reranker(OrbMatches(VerificationConfig()))
     similarity = np.array([[0.2, 0.9, 0.95]])
     relevance = np.array([[NEGATIVE, NEGATIVE, JUNK]], np.int8)
     new = reranker.rerank(similarity, relevance, [query], [same, other, other])
@@ -49,7 +61,7 @@ def test_the_candidate_with_inliers_comes_first():
 
 def test_only_the_best_five_are_tried():
     query = item(0, [-1.0, -0.2, 0.6], [0.8, 0.4, 4.0])
-    new = Reranker(VerificationConfig()).rerank(
+    new = Reranker(OrbMatches(VerificationConfig())).rerank(
         np.array([[0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1]]),
         np.full((1, 7), NEGATIVE, np.int8),
         [query],
@@ -60,14 +72,16 @@ def test_only_the_best_five_are_tried():
     assert (np.diff(new[0, :5]) < 0).all()  # equal inliers: the more similar first
 
 
-def test_learned_matches_are_tried_too():
-    blank = make_frame(look_at([-1.0, -0.2, 0.6], [0.8, 0.4, 4.0]), 0)
-    blank.image[:] = 128
-    featureless = Item(blank, OrbExtractor(FeatureConfig()).extract(blank), 'drive', 0, 'x')
-    matches = two_views(40, np.random.default_rng(0))
-    assert Reranker(VerificationConfig()).num_inliers(featureless, featureless) == 0
-    reranker = Reranker(VerificationConfig(), lambda query, match: matches)
-    assert reranker.num_inliers(featureless, featureless) >= 38
+def test_learned_matches_are_tried_where_orb_leaves_features_free():
+    query = item(0, [-1.0, -0.2, 0.6], [0.8, 0.4, 4.0])
+    few = OrbMatches(VerificationConfig())
+    rows = few(query, query)[:12]
+    orb = lambda *_: rows  # noqa: E731
+    same = np.repeat(np.arange(40)[:, None], 2, axis=1)
+    with_learned = Reranker(orb, lambda *_: same).num_inliers(query, query)
+    assert Reranker(orb).num_inliers(query, query) == 12
+    assert with_learned == len(set(rows[:, 0]) | set(range(40)))  # none counts twice
+    assert Reranker(lambda *_: rows[:0], lambda *_: same).num_inliers(query, query) == 0
 
 
 @pytest.mark.parametrize(

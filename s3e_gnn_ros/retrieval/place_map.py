@@ -1,0 +1,208 @@
+"""The learned map of places: embeddings, the graph of them, and the query. Knows no ROS."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s3e_gnn_ros.encoder.weights import Weights, load_weights
+from s3e_gnn_ros.errors import InputError
+from s3e_gnn_ros.geometry.se3 import Pose
+from s3e_gnn_ros.graph.calibration import Calibration
+from s3e_gnn_ros.graph.embedding_pose_graph import EdgeKind
+from s3e_gnn_ros.graph.gnn import ReferenceGNN, build_gnn
+from s3e_gnn_ros.graph.gnn_config import GNNConfig
+from s3e_gnn_ros.graph.linking import link_keyframe
+from s3e_gnn_ros.graph.reference_graph import ReferenceGraph
+
+ENCODER = 'encoder'
+GNN = 'gnn'
+CALIBRATION = 'calibration'
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A keyframe of the map that a query found.
+
+    Attributes:
+        node: its number.
+        similarity: in [0, 1], the probability that the overlap is at least 0.3.
+        overlap: the overlap (IoU) to expect.
+    """
+
+    node: int
+    similarity: float
+    overlap: float
+
+
+class PlaceMap:
+    """An embedding pose graph that can be asked where something was seen.
+
+    Embeddings -> embedding pose graph -> GNN -> reference graph; successive embeddings -> query
+    sub-graph -> inverse cross-entropy product -> calibrated similarity (paper Fig. 1, right).
+
+    Args:
+        weights: a file's content, the name of packaged weights or a path; '' the default.
+        use_gnn: False compares the embeddings by their cosine.
+
+    Raises:
+        InputError: the weights cannot be read, lack a part, or are of another architecture.
+    """
+
+    def __init__(self, weights: Weights | str = '', use_gnn: bool = True) -> None:
+        if isinstance(weights, str):
+            weights = load_weights(weights)
+        gnn = load_gnn(weights)
+        self.config = gnn.config
+        self.reference = ReferenceGraph(gnn)
+        self._use_gnn = use_gnn
+        self._calibration = load_calibration(weights, GNN if use_gnn else ENCODER)
+        self._sessions: dict[int, list[int]] = {}  # the last nodes of each, oldest first
+
+    def __len__(self) -> int:
+        """Return the number that the next keyframe gets."""
+        return self.reference.graph.num_ids
+
+    def add(
+        self,
+        embedding: NDArray[np.float32],
+        *,
+        T_odom_camera: Pose | None = None,
+        stamp_ns: int = 0,
+        session: int = 0,
+    ) -> int:
+        """Add a keyframe, joined with those of its session that it follows and overlaps.
+
+        Args:
+            embedding: (D,) of the encoder that the weights hold.
+            T_odom_camera: pose (4, 4) of the camera, where it is known.
+            stamp_ns: time of the image.
+            session: keyframes of one session come in the order of their stamps.
+
+        Returns:
+            The keyframe's number.
+
+        Raises:
+            InputError: the embedding has another shape, or a value that is not finite.
+        """
+        recent, of_recent = self._recent(session)
+        node = self.reference.add_node(
+            embedding, stamp_ns=stamp_ns, session=session, T_odom_camera=T_odom_camera
+        )
+        link_keyframe(self.reference, node, embedding, recent, of_recent, self.config)
+        nodes = self._sessions.setdefault(session, [])
+        nodes.append(node)
+        del nodes[: -1 - self.config.covisible_window]
+        return node
+
+    def join(self, first: int, second: int) -> bool:
+        """Tell of a verified loop between two keyframes; False when they are joined already.
+
+        Raises:
+            InputError: a keyframe is unknown, or both are the same.
+        """
+        return self.reference.add_edge(first, second, EdgeKind.LOOP)
+
+    def remove(self, node: int) -> None:
+        """Forget a keyframe.
+
+        Raises:
+            InputError: it is unknown.
+        """
+        self.reference.remove_node(node)
+        for nodes in self._sessions.values():
+            if node in nodes:
+                nodes.remove(node)
+
+    def query(self, embeddings: Sequence[NDArray[np.float32]], k: int = 5) -> list[Match]:
+        """Find where the newest of some successive images was seen.
+
+        Args:
+            embeddings: (D,) each, oldest first; the last W count, one is enough.
+            k: at most so many answers.
+
+        Returns:
+            The most similar keyframes, best first; empty while the map is.
+
+        Raises:
+            InputError: no embedding, or one of another shape.
+        """
+        window = self._window(embeddings)
+        scores = self.scores(window)
+        alive = self.reference.graph.node_ids()
+        best = alive[np.argsort(-scores[alive], kind='stable')[:k]]
+        similarity = self._calibration.probability(scores[best])
+        overlap = self._calibration.overlap(scores[best])
+        return [
+            Match(int(node), float(p), float(o))
+            for node, p, o in zip(best, similarity, overlap, strict=True)
+        ]
+
+    def similarities(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the calibrated similarity (N,) in [0, 1] of each keyframe to a window (W, D)."""
+        return self._calibration.probability(self.scores(window))
+
+    def scores(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return U of paper Eq. 2, or the cosine without GNN, of each keyframe, not calibrated.
+
+        Args:
+            window: (W, D) successive embeddings, oldest first.
+
+        Returns:
+            (N,) float32; the lowest possible value for keyframes that were removed.
+        """
+        if len(self) == 0:
+            return np.zeros(0, dtype=np.float32)
+        window = window[-self.config.window :]
+        if self._use_gnn:
+            rows = self.reference.similarities(self.reference.query(window)[-1:])  # (1, N)
+            return np.asarray(rows[0], np.float32)
+        nodes = self.reference.graph.node_ids()
+        cosine = np.full(len(self), -1.0, dtype=np.float32)
+        cosine[nodes] = self.reference.graph.embeddings(nodes) @ window[-1]
+        return cosine
+
+    def recent_embeddings(self, session: int) -> NDArray[np.float32]:
+        """Return the embeddings (R, D) of the last keyframes of a session, oldest first."""
+        return self._recent(session)[1]
+
+    def _recent(self, session: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        nodes = np.array(self._sessions.get(session, []), dtype=np.int64)
+        return nodes, self.reference.graph.embeddings(nodes)
+
+    def _window(self, embeddings: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        dim = self.config.embedding_dim
+        shapes = [np.shape(each) for each in embeddings]
+        if not shapes or any(shape != (dim,) for shape in shapes):
+            raise InputError(f'a query has embeddings of {shapes} instead of ({dim},) each')
+        return np.stack([np.asarray(each, np.float32) for each in embeddings])
+
+
+def load_gnn(weights: Weights) -> ReferenceGNN:
+    """Make the GNN that a weights file describes, ready for inference.
+
+    Raises:
+        InputError: the file has no GNN, or that of another architecture.
+    """
+    gnn = build_gnn(GNNConfig.from_dict(weights.configuration(GNN)))
+    weights.load_into(gnn, GNN)
+    return gnn.eval()
+
+
+def load_calibration(weights: Weights, of: str) -> Calibration:
+    """Return the calibration of the scores 'of' the encoder or of the GNN.
+
+    Raises:
+        InputError: the weights have none, or a damaged one.
+    """
+    weights.configuration(CALIBRATION)
+    head = of + '.'
+    arrays = {
+        name.removeprefix(head): tensor.numpy()
+        for name, tensor in weights.part(CALIBRATION).items()
+        if name.startswith(head)
+    }
+    return Calibration.from_arrays(arrays)

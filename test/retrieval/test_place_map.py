@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+import torch
+
+from s3e_gnn_ros.encoder.encoder_config import EncoderConfig
+from s3e_gnn_ros.encoder.model import build_encoder
+from s3e_gnn_ros.encoder.weights import load_weights, save_weights
+from s3e_gnn_ros.errors import InputError
+from s3e_gnn_ros.graph.gnn import build_gnn
+from s3e_gnn_ros.graph.gnn_config import GNNConfig
+from s3e_gnn_ros.retrieval.place_map import PlaceMap
+
+DIM = 256
+
+
+@pytest.fixture(scope='module')
+def weights(tmp_path_factory):
+    """An untrained model: ranks as the cosine does; identity as calibration."""
+    torch.manual_seed(0)
+    config, gnn = EncoderConfig(), GNNConfig()
+    knots = torch.linspace(0.0, 1.0, 5)
+    parts = {
+        'encoder': build_encoder(config).state_dict(),
+        'gnn': build_gnn(gnn).state_dict(),
+        'calibration': {
+            f'{of}.{name}': knots
+            for of in ('encoder', 'gnn')
+            for name in ('similarities', 'probabilities', 'overlaps')
+        },
+    }
+    description = {'encoder': vars(config), 'gnn': gnn.to_dict(), 'calibration': {}}
+    path = tmp_path_factory.mktemp('weights') / 'untrained.safetensors'
+    save_weights(path, parts, description)
+    return load_weights(str(path))
+
+
+def places(num, seed=0):
+    """Embeddings of different places."""
+    vectors = np.random.default_rng(seed).standard_normal((num, DIM)).astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize('use_gnn', [True, False])
+def test_a_place_seen_before_comes_first(weights, use_gnn):
+    place_map = PlaceMap(weights, use_gnn)
+    embeddings = places(20)
+    for number, embedding in enumerate(embeddings):
+        assert place_map.add(embedding, stamp_ns=number) == number
+    matches = place_map.query([embeddings[7]], k=3)
+    assert matches[0].node == 7
+    assert matches[0].similarity > matches[1].similarity
+    assert 0.0 <= matches[-1].similarity <= 1.0
+    assert len(matches) == 3
+
+
+def test_an_empty_map_answers_nothing(weights):
+    assert PlaceMap(weights).query([places(1)[0]]) == []
+
+
+def test_a_removed_keyframe_is_found_no_more(weights):
+    place_map = PlaceMap(weights)
+    for embedding in places(5):
+        place_map.add(embedding)
+    place_map.remove(3)
+    assert 3 not in [match.node for match in place_map.query([places(5)[3]], k=5)]
+    assert place_map.add(places(1, seed=9)[0]) == 5
+    with pytest.raises(InputError, match='no node 3'):
+        place_map.join(3, 4)
+
+
+def test_sessions_are_joined_by_loops_only(weights):
+    place_map = PlaceMap(weights)
+    embedding = places(1)[0]
+    first = place_map.add(embedding, session=0)
+    second = place_map.add(embedding, session=1)
+    graph = place_map.reference.graph
+    assert graph.neighbours(first) == []
+    assert place_map.join(second, first)
+    assert not place_map.join(second, first)
+    assert graph.neighbours(first) == [second]
+
+
+def test_successive_keyframes_are_neighbours_and_similar_ones_covisible(weights):
+    place_map = PlaceMap(weights)
+    a, b, c = places(3)
+    nodes = [place_map.add(e) for e in (a, b, c, a)]
+    neighbours = place_map.reference.graph.neighbours(nodes[3])
+    assert sorted(neighbours) == [nodes[0], nodes[2]]
+
+
+@pytest.mark.parametrize(
+    'query', [[], [np.zeros(3, np.float32)], [np.zeros((1, DIM), np.float32)]]
+)
+def test_a_query_of_another_shape_is_refused(weights, query):
+    place_map = PlaceMap(weights)
+    place_map.add(places(1)[0])
+    with pytest.raises(InputError, match='a query has embeddings of'):
+        place_map.query(query)
+
+
+def test_an_embedding_that_is_not_finite_is_refused(weights):
+    with pytest.raises(InputError, match='not finite'):
+        PlaceMap(weights).add(np.full(DIM, np.nan, np.float32))
