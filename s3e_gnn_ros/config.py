@@ -82,12 +82,12 @@ class RetrievalConfig(_Section):
     """Which older keyframes a query is compared with."""
 
     method: str = _value(
-        'bow',
+        's3e',
         "'s3e': learned embedding and GNN; 'bow': bag of words",
         choices=('s3e', 'bow'),
     )
     weights: str = _value(
-        '', "weights of s3e: 'sparse_conv', 'vit' or a file; empty: the default of the package"
+        '', 'weights of s3e: a name of the package or a file; empty: the default of the package'
     )
     use_gnn: bool = _value(True, 's3e: query the reference graph; else compare embeddings')
     vocabulary: str = _value('', 'vocabulary file of bow; empty: the one inside the package')

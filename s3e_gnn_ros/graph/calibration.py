@@ -13,7 +13,7 @@ from s3e_gnn_ros.errors import DependencyError, InputError
 MIN_OVERLAP = 0.3
 """Overlap from which two keyframes count as views of one place."""
 
-_RISE = 0.02
+_RISE = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,8 +138,9 @@ def _isotonic(
     regression = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds='clip')
     regression.fit(inputs, outputs, sample_weight=weights)
     values = np.clip(regression.predict(knots), 0.0, 1.0)
-    # Isotonic steps are flat: a slight rise keeps the order of candidates within a step.
-    values = (1.0 - _RISE) * values + _RISE * np.linspace(0.0, 1.0, len(knots))
+    if len(knots) > 1:
+        # Isotonic steps are flat: a slight rise keeps the order of candidates within a step.
+        values = (1.0 - _RISE) * values + _RISE * np.linspace(0.0, 1.0, len(knots))
     # Knots lie anywhere on the steps, and float32 rounds: keep the order.
     rising: NDArray[np.float32] = np.maximum.accumulate(values.astype(np.float32))
     return rising

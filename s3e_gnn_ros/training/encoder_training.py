@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from torch import nn
 
 from s3e_gnn_ros.encoder.model import build_encoder
-from s3e_gnn_ros.encoder.weights import load_weights, save_weights
+from s3e_gnn_ros.encoder.weights import Weights, load_weights, save_weights
 from s3e_gnn_ros.training.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -78,7 +79,7 @@ class EncoderRun:
         torch.manual_seed(config.loop.seed)  # of the initial weights: alike in all processes
         network = build_encoder(config.encoder)
         if config.initial_weights:
-            load_weights(config.initial_weights).load_into(network, _PART)
+            _start_from(load_weights(config.initial_weights), network)
         self.network: Any = network.to(place.device)
 
     def run(self, curves: Curves, *, resume: bool = False) -> dict[str, Any]:
@@ -154,3 +155,18 @@ class EncoderRun:
             save_weights(path, {_PART: self.network.state_dict()}, description)
             write_result(self._folder, {'weights': WEIGHTS_FILE, 'validation': values})
         return {'weights': str(path), 'validation': values}
+
+
+def _start_from(weights: Weights, network: nn.Module) -> None:
+    """Fill a network; a backbone that the weights do not have starts as it is.
+
+    Raises:
+        InputError: the weights are of another architecture in any other way.
+    """
+    lacking = {
+        f'{_PART}.{name}': value
+        for name, value in network.state_dict().items()
+        if name.startswith('context.')
+    }
+    tensors = {**lacking, **weights.tensors}
+    replace(weights, tensors=tensors).load_into(network, _PART)

@@ -77,9 +77,7 @@ class EpisodeMaker:
         self._gnn = gnn
         self._data = data
 
-    def stream(
-        self, step: int, num: int, seed: int, rank: int = 0
-    ) -> Iterator[EpisodeBatch]:
+    def stream(self, step: int, num: int, seed: int, rank: int = 0) -> Iterator[EpisodeBatch]:
         """Yield the batches from a step on, without end; each follows from its number alone."""
         while True:
             rng = np.random.default_rng((seed, step, rank))
@@ -87,7 +85,7 @@ class EpisodeMaker:
             step += 1
 
     def _choose(self, rng: Rng, num: int) -> list[EmbeddingSequence]:
-        """Choose at most ``num`` sequences, of different scenes: their overlap is known to be 0."""
+        """Choose at most ``num`` sequences of different scenes, whose overlap is known: 0."""
         chosen: dict[str, EmbeddingSequence] = {}
         for index in rng.permutation(len(self._sequences)):
             sequence = self._sequences[index]

@@ -104,7 +104,9 @@ def joint_similarity(network: Any, episodes: Sequence[Episode]) -> tuple[Tensor,
     """
     config = network.config
     logits = torch.cat([network(each.reference, each.edge_index) for each in episodes])
-    query = torch.cat([network.query_logits(each.query, each.query_edge_index) for each in episodes])
+    query = torch.cat(
+        [network.query_logits(each.query, each.query_edge_index) for each in episodes]
+    )
     q = network.query_probabilities(query)
     overlap = torch.block_diag(*[each.overlap for each in episodes])  # type: ignore[no-untyped-call]
     return inverse_cross_entropy(q, logits, config.eta, config.form), overlap

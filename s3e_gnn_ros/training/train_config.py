@@ -166,7 +166,8 @@ class EncoderTrainConfig(Section):
     Attributes:
         data: training and validation sets.
         encoder: architecture.
-        initial_weights: a weights file or packaged name to start from; empty: random.
+        initial_weights: a weights file or packaged name to start from; empty: random. It may
+            lack the backbone.
         stages: in this order.
         loop: what all stages share.
     """

@@ -43,12 +43,13 @@ def write_weights(path, seed=0, **architecture):
     small = {'num_patches': 32, 'width': 8, 'num_centres': 8, 'embedding_dim': 32, **architecture}
     encoder = EncoderConfig(**small)
     gnn = GNNConfig(embedding_dim=32, hidden_dim=8, edge_dim=4)
-    ramp = torch.linspace(0, 1, 5)
     names = ('similarities', 'probabilities', 'overlaps')
     parts = {
         'encoder': build_encoder(encoder).state_dict(),
         'gnn': build_gnn(gnn).state_dict(),
-        'calibration': {f'{of}.{name}': ramp for of in ('encoder', 'gnn') for name in names},
+        'calibration': {
+            f'{of}.{name}': torch.linspace(0, 1, 5) for of in ('encoder', 'gnn') for name in names
+        },
     }
     description = {'encoder': asdict(encoder), 'gnn': gnn.to_dict(), 'calibration': {}}
     save_weights(path, parts, description)

@@ -1,6 +1,7 @@
 """The GNN on small graphs, against values worked out by hand."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -74,17 +75,41 @@ def test_paper_form_without_edges_is_three_linear_layers():
     torch.testing.assert_close(gnn(embeddings, NO_EDGES), x)
 
 
-def test_untrained_gnn_ranks_as_the_cosine():
+def test_without_edges_it_ranks_as_the_cosine():
     embeddings = make_embeddings(300, 256)
     gnn = build_gnn(GNNConfig())
     with torch.no_grad():
-        logits = gnn(embeddings, torch.randint(300, (2, 900)))
+        logits = gnn(embeddings, NO_EDGES)
         U = inverse_cross_entropy(gnn.query_probabilities(logits[:1]), logits)[0]
     torch.testing.assert_close(logits, 2.0 * embeddings)
     cosine = embeddings @ embeddings[0]
     assert U[0] == pytest.approx(1.0)
     ranks = torch.stack([U.argsort().argsort(), cosine.argsort().argsort()]).double()
     assert torch.corrcoef(ranks)[0, 1] > 0.998
+
+
+def test_improved_layers_are_gated_averages():
+    """Two nodes at a right angle, gates of which a hand can compute the opening."""
+    gnn = build_gnn(GNNConfig(embedding_dim=2, edge_dim=1, logit_scale=3.0))
+    embeddings = torch.eye(2)
+    x = torch.eye(2)
+    for layer, log_strength in zip(gnn.layers, gnn.log_reference_strength, strict=True):
+        gate = 1.0 / (1.0 + math.exp(-float(layer.gate.bias)))  # the cosine is 0
+        with torch.no_grad():
+            layer.gate.weight.zero_()
+        mixed = x + float(log_strength.exp()) * gate * x.flip(0)
+        x = mixed / mixed.norm(dim=1, keepdim=True)
+    with torch.no_grad():
+        logits = gnn(embeddings, torch.tensor([[0, 1], [1, 0]]))
+    torch.testing.assert_close(logits, 3.0 * x)
+
+
+def test_query_and_reference_have_strengths_of_their_own():
+    gnn, embeddings = build_gnn(GNNConfig(embedding_dim=8)), make_embeddings(4)
+    with torch.no_grad():
+        gnn.log_query_strength.fill_(-100.0)
+        torch.testing.assert_close(gnn.query_logits(embeddings, EDGES), 2.0 * embeddings)
+        assert not torch.allclose(gnn(embeddings, EDGES), 2.0 * embeddings)
 
 
 @pytest.mark.parametrize('form', FORMS)
@@ -136,7 +161,7 @@ def test_inference_equals_the_modules(form, num):
 def test_query_sub_graph_is_a_chain(form):
     gnn, embeddings = make_gnn(form), make_embeddings(3)
     chain = torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]])
-    expected = gnn.query_probabilities(gnn(embeddings, chain))
+    expected = gnn.query_probabilities(gnn.query_logits(embeddings, chain))
     q = InferenceGNN(gnn).query(embeddings.numpy())
     np.testing.assert_allclose(q, expected.numpy(), atol=1e-5)
     assert InferenceGNN(gnn).query(embeddings[:1].numpy()).shape == (1, 8)
@@ -144,9 +169,9 @@ def test_query_sub_graph_is_a_chain(form):
 
 def test_every_parameter_learns():
     gnn, embeddings = make_gnn().requires_grad_(True), make_embeddings(4)
-    logits = gnn(embeddings, EDGES)
-    U = inverse_cross_entropy(gnn.query_probabilities(logits[:2]), logits[2:])
-    U.sum().backward()
+    q = gnn.query_probabilities(gnn.query_logits(embeddings[:3], EDGES[:, :2] % 3))
+    U = inverse_cross_entropy(q, gnn(embeddings, EDGES))
+    U.square().sum().backward()
     assert all(each.grad is not None and each.grad.any() for each in gnn.parameters())
 
 

@@ -28,6 +28,7 @@ SMALL = {
     'descriptor_dim': 8,
     'embedding_dim': 6,
     'num_centres': 3,
+    'reduced_dim': 8,
     'num_patches': 12,
 }
 PAPER = {'form': 'paper', 'patch_size_px': 16, 'num_patches': 12, 'embedding_dim': 8}

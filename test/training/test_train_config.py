@@ -51,9 +51,11 @@ def test_the_papers_gnn():
     assert (config.gnn.form, config.optimiser.lr) == ('paper', 1e-5)
 
 
-def test_the_improved_recipe_has_the_local_stage_first():
-    config = read_section(EncoderTrainConfig, FOLDER / 'encoder_sparse_conv.yaml')
-    assert [stage.name for stage in config.stages] == ['local', 'head', 'global']
+@pytest.mark.parametrize('name', ['vlad', 'sparse_conv', 'vit'])
+def test_the_improved_recipes_have_the_local_stage_first(name):
+    config = read_section(EncoderTrainConfig, FOLDER / f'encoder_{name}.yaml')
+    assert config.stages[0].name == 'local'
+    assert 'head' in [stage.name for stage in config.stages]
 
 
 STAGE = {'name': 'local', 'steps': 5}

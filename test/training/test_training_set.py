@@ -51,8 +51,8 @@ def test_corresponding_patches_look_alike(photo_folder):
     for group in PhotoGroups(list_photos(photo_folder), options).make_groups(0, 6):
         a, b = group.views
         matches = match(a, b)
-        left = a.pixels[matches >= 0].reshape(-1, 1024).astype(float)
-        right = b.pixels[matches[matches >= 0]].reshape(-1, 1024).astype(float)
+        left = a.pixels[matches >= 0][:, 0].reshape(-1, 256).astype(float)
+        right = b.pixels[matches[matches >= 0]][:, 0].reshape(-1, 256).astype(float)
         correlations += [np.corrcoef(p, q)[0, 1] for p, q in zip(left, right, strict=True)]
         shifted = np.roll(right, 1, axis=0)
         by_chance += [np.corrcoef(p, q)[0, 1] for p, q in zip(left, shifted, strict=True)]
@@ -140,7 +140,7 @@ def _flip_byte(path):
 
 def test_a_batch_has_the_shapes_it_says(training_set):
     batch = ViewDataset([training_set], 3, num_patches=16)[0]
-    assert batch.pixels.shape == (3, 2, 16, 1, 32, 32)
+    assert batch.pixels.shape == (3, 2, 16, 2, 16, 16)
     assert batch.pixels.dtype == torch.uint8
     assert batch.points_px.shape == (3, 2, 16, 2)
     assert batch.landmarks.shape == (3, 2, 16, 3)
