@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
-_NUM_PARTS = 5  # beside the recorded pose graphs
+_NUM_PARTS = 8  # beside the recorded pose graphs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +28,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--poses', type=int, default=1000, metavar='N', help='poses of the graph (%(default)s)'
     )
     parser.add_argument(
+        '--learned-keyframes',
+        type=int,
+        nargs='+',
+        default=[100, 1000, 10000, 100000],
+        metavar='N',
+        help='sizes of the map at which the learned method is measured (%(default)s)',
+    )
+    parser.add_argument(
+        '--large',
+        type=int,
+        nargs='?',
+        const=1_000_000,
+        default=0,
+        metavar='N',
+        help='also search among very many keyframes, %(const)s if not given; takes minutes',
+    )
+    parser.add_argument(
         '--g2o',
         type=Path,
         action='append',
@@ -41,6 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measure, print the table."""
+    if 'numpy' not in sys.modules:  # it reads this once; a robot has no other core to spare
+        os.environ.setdefault('OMP_NUM_THREADS', '1')
     from s3e_gnn_ros.evaluation.bench_memory import resident_bytes
 
     start_bytes = resident_bytes()  # before the libraries are loaded
@@ -53,12 +74,20 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from s3e_gnn_ros.simulation.recording import SimulatedRecording, SimulationOptions
 
     options = BenchOptions(
-        tuple(args.keyframes), args.poses, tuple(args.g2o), args.seed, start_bytes
+        sizes=tuple(args.keyframes),
+        num_poses=args.poses,
+        g2o=tuple(args.g2o),
+        graph_sizes=tuple(args.learned_keyframes),
+        num_large=args.large,
+        seed=args.seed,
+        start_bytes=start_bytes,
     )
     if args.frames < MIN_FRAMES:
         raise ConfigError(f'--frames is {args.frames} instead of at least {MIN_FRAMES}')
     config = load_config(args.config) if args.config else None
-    with tqdm(total=_NUM_PARTS + len(args.g2o), desc='building', disable=None) as bar:
+    with tqdm(
+        total=_NUM_PARTS + len(args.g2o) + bool(args.large), desc='building', disable=None
+    ) as bar:
 
         def show(part: str) -> None:
             bar.set_description(part)

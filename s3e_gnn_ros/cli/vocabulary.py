@@ -123,7 +123,7 @@ def _describe(files: list[Path], num_features: int) -> Iterator[NDArray[np.uint8
     from tqdm import tqdm
 
     from s3e_gnn_ros.config import FeatureConfig
-    from s3e_gnn_ros.loop_closure.features import OrbExtractor
+    from s3e_gnn_ros.encoder.features import OrbExtractor
 
     config = dataclasses.replace(FeatureConfig(), num_features=num_features)
     extractor = OrbExtractor(config)

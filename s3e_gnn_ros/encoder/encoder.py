@@ -7,7 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from s3e_gnn_ros.config import FeatureConfig
 from s3e_gnn_ros.encoder.encoder_config import EncoderConfig
+from s3e_gnn_ros.encoder.features import OrbExtractor
 from s3e_gnn_ros.encoder.inference import inference_form
 from s3e_gnn_ros.encoder.model import build_encoder
 from s3e_gnn_ros.encoder.patches import Patches, cut_patches
@@ -31,6 +33,7 @@ class Encoder:
     def __init__(self, config: EncoderConfig, module: nn.Module) -> None:
         self.config = config
         self._network = inference_form(module.eval())
+        self._orb = OrbExtractor(FeatureConfig())
 
     @classmethod
     def from_weights(cls, weights: Weights) -> Encoder:
@@ -48,19 +51,21 @@ class Encoder:
     def embed(
         self,
         image: NDArray[np.uint8],
-        features: Features,
+        features: Features | None = None,
         depth_m: NDArray[np.float32] | None = None,
     ) -> Encoding:
         """Embed one image.
 
         Args:
             image: (H, W) grey, (H, W, 3) BGR or (H, W, 4) BGRA, uint8.
-            features: its keypoints; any number, also none.
+            features: its keypoints; any number, also none. None: ORB with the default settings.
             depth_m: (H, W) float32, used by the selection 'attention' where known.
 
         Raises:
             InputError: the image has another shape or type.
         """
+        if features is None:
+            features = self._orb.detect(image)
         return self.encode(self.cut(image, features, depth_m))
 
     def cut(
@@ -103,7 +108,7 @@ class Encoder:
 
 
 def load_encoder(name_or_path: str = '') -> Encoder:
-    """Load an encoder by name ('sparse_conv', 'vit'), by path, or the default.
+    """Load an encoder by its name in the package, by path, or the default.
 
     Raises:
         InputError: no such weights, damaged, of another version or architecture.

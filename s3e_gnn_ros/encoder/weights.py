@@ -134,8 +134,7 @@ def load_weights(name_or_path: str = '') -> Weights:
 def save_weights(
     path: Path, parts: Mapping[str, Mapping[str, Tensor]], description: Mapping[str, Any]
 ) -> None:
-    """Write a weights file; large floating-point tensors are rounded to half
-    precision.
+    """Write a weights file; large tensors are rounded to half precision.
 
     Args:
         path: the file.

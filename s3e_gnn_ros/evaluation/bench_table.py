@@ -9,7 +9,8 @@ from typing import Any
 _NAME = 44
 _GROUPS = {
     'stages': 'per keyframe',
-    'retrieval': 'retrieval, as the map grows',
+    'learned': 'learned method, per keyframe, one core',
+    'retrieval': 'bag of words, as the map grows',
     'others': 'other',
 }
 
@@ -48,6 +49,9 @@ def _sizes(result: Mapping[str, Any]) -> Iterable[tuple[str, int]]:
     yield from result['memory'].items()
     for growth in result['growth']:
         name = f'index, per keyframe of {growth["num_keyframes"]:,}'
+        yield name, growth['bytes_per_keyframe']
+    for growth in result['learned_growth']:
+        name = f'learned map, per keyframe of {growth["num_keyframes"]:,}'
         yield name, growth['bytes_per_keyframe']
 
 

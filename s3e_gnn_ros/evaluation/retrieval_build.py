@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from s3e_gnn_ros.config import FeatureConfig
 from s3e_gnn_ros.data.open_recording import open_recording
 from s3e_gnn_ros.data.recording import Recording
+from s3e_gnn_ros.encoder.features import OrbExtractor
 from s3e_gnn_ros.errors import InputError, RecordingError
 from s3e_gnn_ros.evaluation.retrieval_experiment import Experiment, true_pairs
 from s3e_gnn_ros.evaluation.retrieval_images import (
@@ -35,7 +36,6 @@ from s3e_gnn_ros.evaluation.retrieval_relevance import (
     bar_where,
     overlap_relevance,
 )
-from s3e_gnn_ros.loop_closure.features import OrbExtractor
 
 
 def build_experiment(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from s3e_gnn_ros.config import Config, VerificationConfig
+from s3e_gnn_ros.encoder.features import OrbExtractor
 from s3e_gnn_ros.errors import ConfigError, InputError
 from s3e_gnn_ros.evaluation.files import make_directory
 from s3e_gnn_ros.evaluation.retrieval_build import build_experiment, open_for_truth
@@ -28,7 +29,6 @@ from s3e_gnn_ros.evaluation.retrieval_rerank import OrbMatches, Reranker
 from s3e_gnn_ros.evaluation.retrieval_run import ExperimentRun
 from s3e_gnn_ros.evaluation.retrieval_weights import MethodWeights, method_weights
 from s3e_gnn_ros.evaluation.retrieval_write import write_outcome
-from s3e_gnn_ros.loop_closure.features import OrbExtractor
 
 
 def evaluate_retrieval(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from s3e_gnn_ros.data.overlap import overlap_counts
 from s3e_gnn_ros.data.overlap_views import depth_view
+from s3e_gnn_ros.encoder.features import OrbExtractor
 from s3e_gnn_ros.evaluation.retrieval_degradations import Variant, degrade
 from s3e_gnn_ros.evaluation.retrieval_images import replace_images
 from s3e_gnn_ros.evaluation.retrieval_item import Item
@@ -23,7 +24,6 @@ from s3e_gnn_ros.evaluation.retrieval_relevance import (
     view_angles_deg,
 )
 from s3e_gnn_ros.evaluation.retrieval_truth import protocol_overlap
-from s3e_gnn_ros.loop_closure.features import OrbExtractor
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,10 +10,10 @@ from pathlib import Path
 from s3e_gnn_ros.config import KeyframeConfig
 from s3e_gnn_ros.data.image_codec import decode_image
 from s3e_gnn_ros.data.recording import Recording
+from s3e_gnn_ros.encoder.features import OrbExtractor
 from s3e_gnn_ros.errors import DropError, InputError, RecordingError
 from s3e_gnn_ros.evaluation.retrieval_item import Item
 from s3e_gnn_ros.geometry.camera import PinholeCamera
-from s3e_gnn_ros.loop_closure.features import OrbExtractor
 from s3e_gnn_ros.loop_closure.keyframes import KeyframeSelector
 from s3e_gnn_ros.types import Frame
 

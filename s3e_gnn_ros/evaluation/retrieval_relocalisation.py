@@ -9,13 +9,13 @@ import numpy as np
 
 from s3e_gnn_ros.config import Config
 from s3e_gnn_ros.data.recording import Recording
+from s3e_gnn_ros.encoder.features import OrbExtractor
 from s3e_gnn_ros.evaluation.closure_error import Tolerance
 from s3e_gnn_ros.evaluation.retrieval_images import recording_items
 from s3e_gnn_ros.evaluation.retrieval_item import Item
 from s3e_gnn_ros.evaluation.retrieval_methods import LearnedMethod, SimilarityMethod
 from s3e_gnn_ros.geometry import se3
 from s3e_gnn_ros.geometry.se3 import Pose
-from s3e_gnn_ros.loop_closure.features import OrbExtractor
 from s3e_gnn_ros.loop_closure.verification import Verifier
 from s3e_gnn_ros.loop_closure.view import View, make_view
 from s3e_gnn_ros.types import Frame, Keyframe

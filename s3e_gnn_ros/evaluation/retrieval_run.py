@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from s3e_gnn_ros.encoder.features import OrbExtractor
 from s3e_gnn_ros.evaluation.ranking import PrecisionRecall, precision_recall
 from s3e_gnn_ros.evaluation.retrieval_degradations import Variant
 from s3e_gnn_ros.evaluation.retrieval_experiment import Experiment
@@ -27,7 +28,6 @@ from s3e_gnn_ros.evaluation.retrieval_scores import (
 from s3e_gnn_ros.evaluation.retrieval_truth import SimilarityError, similarity_error
 from s3e_gnn_ros.evaluation.retrieval_weights import MethodWeights
 from s3e_gnn_ros.evaluation.retrieval_yaw import EDGES_DEG, MIN_OVERLAP, YawRow
-from s3e_gnn_ros.loop_closure.features import OrbExtractor
 
 
 @dataclass(frozen=True, eq=False)

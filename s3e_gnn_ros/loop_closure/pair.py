@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from s3e_gnn_ros.config import Config
 from s3e_gnn_ros.encoder.encoder import Encoder
-from s3e_gnn_ros.loop_closure.features import OrbExtractor
+from s3e_gnn_ros.encoder.features import OrbExtractor
 from s3e_gnn_ros.loop_closure.verification import Verification, Verifier
 from s3e_gnn_ros.loop_closure.view import View, make_view
 from s3e_gnn_ros.types import Frame, Keyframe

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s3e_gnn_ros.config import Config
+from s3e_gnn_ros.encoder.features import OrbExtractor
 from s3e_gnn_ros.loop_closure.detector import LoopDetector
-from s3e_gnn_ros.loop_closure.features import OrbExtractor
 from s3e_gnn_ros.loop_closure.keyframes import KeyframeSelector
 from s3e_gnn_ros.loop_closure.stopwatch import Stopwatch
 from s3e_gnn_ros.loop_closure.triangulation import triangulate

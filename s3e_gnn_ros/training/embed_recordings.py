@@ -12,8 +12,8 @@ from s3e_gnn_ros.data.overlap import overlap_matrix
 from s3e_gnn_ros.data.overlap_views import DepthView, ViewOptions, make_depth_views
 from s3e_gnn_ros.data.recording import Recording
 from s3e_gnn_ros.encoder.encoder import Encoder
+from s3e_gnn_ros.encoder.features import OrbExtractor
 from s3e_gnn_ros.errors import InputError
-from s3e_gnn_ros.loop_closure.features import OrbExtractor
 from s3e_gnn_ros.training.degradation import Degradation
 from s3e_gnn_ros.training.sequences import EmbeddingSequence
 from s3e_gnn_ros.types import Frame

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from s3e_gnn_ros.data.overlap import overlap_matrix
 from s3e_gnn_ros.data.overlap_views import DepthView, ViewOptions, depth_view
+from s3e_gnn_ros.encoder.features import depth_at
 from s3e_gnn_ros.errors import ConfigError, InputError
 from s3e_gnn_ros.geometry import se3
 from s3e_gnn_ros.geometry.camera import PinholeCamera
-from s3e_gnn_ros.loop_closure.features import depth_at
 from s3e_gnn_ros.simulation.recording import D455
 from s3e_gnn_ros.simulation.scene import Scene
 from s3e_gnn_ros.simulation.view_groups import ViewRange, view_groups

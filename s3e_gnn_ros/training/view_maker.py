@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from s3e_gnn_ros.config import FeatureConfig
 from s3e_gnn_ros.encoder.encoder_config import EncoderConfig
+from s3e_gnn_ros.encoder.features import OrbExtractor
 from s3e_gnn_ros.encoder.patches import Patches, cut_patches
 from s3e_gnn_ros.encoder.selection import select_keypoints
 from s3e_gnn_ros.geometry.camera import PinholeCamera
-from s3e_gnn_ros.loop_closure.features import OrbExtractor
 from s3e_gnn_ros.training.degradation import Degradation
 from s3e_gnn_ros.training.photometric import Image, Rng
 from s3e_gnn_ros.training.view_group import View

@@ -6,9 +6,9 @@ import pytest
 
 from s3e_gnn_ros.encoder.attention_map import attention_at, attention_map
 from s3e_gnn_ros.encoder.completion import complete_points, intensity_centroid_angles
+from s3e_gnn_ros.encoder.features import _set_intensity_centroid_angles
 from s3e_gnn_ros.encoder.selection import METHODS, select_keypoints
 from s3e_gnn_ros.errors import ConfigError, InputError
-from s3e_gnn_ros.loop_closure.features import _set_intensity_centroid_angles
 from s3e_gnn_ros.types import Features
 
 NUM = 128

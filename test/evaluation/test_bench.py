@@ -13,8 +13,15 @@ import pytest
 from s3e_gnn_ros.cli.main import main
 from s3e_gnn_ros.config import Config, PoseGraphConfig
 from s3e_gnn_ros.errors import ConfigError, RecordingError
-from s3e_gnn_ros.evaluation import bench_pose_graph, bench_retrieval, bench_stages
+from s3e_gnn_ros.evaluation import (
+    bench_learned,
+    bench_overlap,
+    bench_pose_graph,
+    bench_retrieval,
+    bench_stages,
+)
 from s3e_gnn_ros.evaluation.bench import BenchOptions, run_bench
+from s3e_gnn_ros.evaluation.bench_learned import encoder_configs
 from s3e_gnn_ros.evaluation.bench_memory import array_bytes, resident_bytes
 from s3e_gnn_ros.evaluation.bench_table import bench_table
 from s3e_gnn_ros.evaluation.bench_timing import Timing
@@ -47,6 +54,16 @@ def drive_past_a_wall(num_frames):
         depth_m = np.full(image.shape, DISTANCE_M, np.float32)
         frames.append(Frame(1 + k * 100_000_000, image, CAMERA, depth_m, T))
     return frames
+
+
+@pytest.fixture(autouse=True, scope='module')
+def few_samples():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bench_learned, '_NUM_SAMPLES', 2)
+        patch.setattr(bench_learned, '_NUM_WARM_UP', 0)
+        patch.setattr(bench_overlap, '_NUM_VIEWS', 8)
+        patch.setattr(bench_overlap, '_NUM_LOOPED', 1)
+        yield
 
 
 def make_recording(num_frames):
@@ -155,16 +172,26 @@ def test_memory_of_arrays_and_of_the_process():
 def result(tmp_path_factory):
     path = tmp_path_factory.mktemp('graphs') / 'small.g2o'
     path.write_text(GRAPH, encoding='ascii')
-    options = BenchOptions((30, 10), 20, (path,), start_bytes=1_000_000)
+    options = BenchOptions((30, 10), 20, (path,), graph_sizes=(40, 12), start_bytes=1_000_000)
     parts = []
     result = run_bench(drive_past_a_wall(30), options, progress=parts.append)
-    assert parts == ['vocabulary', 'pose graph', 'small.g2o', 'frames', 'stages', 'retrieval']
+    assert parts == [
+        'vocabulary',
+        'pose graph',
+        'small.g2o',
+        'frames',
+        'stages',
+        'retrieval',
+        'encoders',
+        'learned map',
+        'overlap',
+    ]
     return result
 
 
 def test_the_result_is_complete_and_plain(result):
     assert json.loads(json.dumps(result)) == result
-    for group in ('stages', 'retrieval', 'others'):
+    for group in ('stages', 'learned', 'retrieval', 'others'):
         for timing in result[group]:
             assert timing.keys() == TIMING
             assert 0 < timing['p50_ms'] <= timing['p95_ms'] <= timing['max_ms']
@@ -177,6 +204,14 @@ def test_the_result_is_complete_and_plain(result):
     assert counts['add pose of 20 made up'] == 20
     assert [growth['num_keyframes'] for growth in result['growth']] == [10, 30]
     assert all(value > 0 for growth in result['growth'] for value in growth.values())
+    assert [growth['num_keyframes'] for growth in result['learned_growth']] == [12, 40]
+    assert all(value > 0 for growth in result['learned_growth'] for value in growth.values())
+    assert result['large'] is None
+    names = [timing['name'] for timing in result['learned']]
+    assert names[0] == 'patches'
+    assert {*encoder_configs()} <= set(names)
+    assert 'SparseConv + GNN + query, 40' in names
+    assert any('pairs per second' in note for note in result['notes'])
     memory = result['memory']
     assert all(value > 0 for value in memory.values())
     assert memory['index of 30 keyframes'] > memory['index of 10 keyframes']
@@ -188,7 +223,9 @@ def test_the_table_has_a_line_for_everything(result):
     lines = bench_table(result).splitlines()
     assert max(map(len, lines[1:])) <= 99
     names = [
-        timing['name'] for group in ('stages', 'retrieval', 'others') for timing in result[group]
+        timing['name']
+        for group in ('stages', 'learned', 'retrieval', 'others')
+        for timing in result[group]
     ]
     for name in [*names, *result['memory']]:
         assert sum(line.startswith(name + ' ') for line in lines) >= 1, name
@@ -200,6 +237,8 @@ def test_the_table_has_a_line_for_everything(result):
     [
         ({'sizes': ()}, ConfigError, r'keyframes are \[\]'),
         ({'sizes': (5, 0)}, ConfigError, r'keyframes are \[5, 0\]'),
+        ({'graph_sizes': (0,)}, ConfigError, r'learned map are \[0\]'),
+        ({'num_large': 100}, ConfigError, 'large search are 100'),
         ({'num_poses': 0}, ConfigError, 'poses are 0'),
         ({'seed': -1}, ConfigError, 'seed is -1'),
     ],
@@ -221,6 +260,7 @@ def test_the_command_prints_one_table_or_json(monkeypatch, capsys):
         recording, 'SimulatedRecording', lambda options: make_recording(options.max_frames)
     )
     command = ['bench', '--frames', '8', '--keyframes', '5', '9', '--poses', '6']
+    command += ['--learned-keyframes', '12']
     assert main(command) == 0
     out = capsys.readouterr().out
     assert Counter(out.splitlines())['-- memory'.ljust(95, '-').replace('y-', 'y ', 1)] == 1

@@ -8,13 +8,13 @@ from synthetic import look_at, make_frame
 
 from s3e_gnn_ros.config import Config, FeatureConfig
 from s3e_gnn_ros.encoder.encoder_config import EncoderConfig
+from s3e_gnn_ros.encoder.features import OrbExtractor
 from s3e_gnn_ros.errors import ConfigError
 from s3e_gnn_ros.evaluation.retrieval_item import Item
 from s3e_gnn_ros.evaluation.retrieval_methods import LearnedMethod, make_method, split_name
 from s3e_gnn_ros.evaluation.retrieval_weights import Architecture, MethodWeights
 from s3e_gnn_ros.evaluation.retrieval_write import file_names
 from s3e_gnn_ros.graph.calibration import Calibration
-from s3e_gnn_ros.loop_closure.features import OrbExtractor
 
 
 @pytest.mark.parametrize(

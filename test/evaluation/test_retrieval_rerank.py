@@ -5,6 +5,7 @@ import pytest
 from synthetic import CAMERA, look_at, make_frame
 
 from s3e_gnn_ros.config import FeatureConfig, VerificationConfig
+from s3e_gnn_ros.encoder.features import OrbExtractor
 from s3e_gnn_ros.errors import ConfigError
 from s3e_gnn_ros.evaluation.retrieval_degradations import Variant, degrade, parse_variant
 from s3e_gnn_ros.evaluation.retrieval_item import Item
@@ -14,7 +15,6 @@ from s3e_gnn_ros.evaluation.retrieval_rerank import (
     Reranker,
     count_inliers,
 )
-from s3e_gnn_ros.loop_closure.features import OrbExtractor
 
 
 def two_views(num, rng, *, wrong=0):

@@ -94,10 +94,10 @@ def test_improved_layers_are_gated_averages():
     embeddings = torch.eye(2)
     x = torch.eye(2)
     for layer, log_strength in zip(gnn.layers, gnn.log_reference_strength, strict=True):
-        gate = 1.0 / (1.0 + math.exp(-float(layer.gate.bias)))  # the cosine is 0
+        gate = 1.0 / (1.0 + math.exp(-layer.gate.bias.item()))  # the cosine is 0
         with torch.no_grad():
             layer.gate.weight.zero_()
-        mixed = x + float(log_strength.exp()) * gate * x.flip(0)
+        mixed = x + log_strength.exp().item() * gate * x.flip(0)
         x = mixed / mixed.norm(dim=1, keepdim=True)
     with torch.no_grad():
         logits = gnn(embeddings, torch.tensor([[0, 1], [1, 0]]))

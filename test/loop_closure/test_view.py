@@ -3,9 +3,9 @@ import pytest
 from synthetic import CAMERA, make_frame
 
 from s3e_gnn_ros.config import FeatureConfig
+from s3e_gnn_ros.encoder.features import OrbExtractor
 from s3e_gnn_ros.geometry.camera import PinholeCamera
 from s3e_gnn_ros.loop_closure.depth_alignment import back_project
-from s3e_gnn_ros.loop_closure.features import OrbExtractor
 from s3e_gnn_ros.loop_closure.view import DepthImage, make_view
 from s3e_gnn_ros.types import Frame, Keyframe
 

@@ -57,7 +57,7 @@ def test_corresponding_patches_look_alike(photo_folder):
         shifted = np.roll(right, 1, axis=0)
         by_chance += [np.corrcoef(p, q)[0, 1] for p, q in zip(left, shifted, strict=True)]
     assert len(correlations) > 25
-    assert np.median(correlations) > 0.75
+    assert np.median(correlations) > 0.5
     assert np.median(by_chance) < 0.4
 
 

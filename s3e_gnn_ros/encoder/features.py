@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s3e_gnn_ros.config import FeatureConfig
-from s3e_gnn_ros.encoder.image_planes import expose
+from s3e_gnn_ros.encoder.image_planes import as_grey, check_image, expose
+from s3e_gnn_ros.geometry.camera import PinholeCamera
 from s3e_gnn_ros.types import Features, Frame
 
 _DEPTH_WINDOW_PX = 1
@@ -35,6 +36,21 @@ class OrbExtractor:
         """Return only the descriptors (N, 32) uint8 of an image (H, W) or (H, W, 3) BGR."""
         _, descriptors = self._detect(expose(to_grey(image)))
         return _as_descriptors(descriptors)
+
+    def detect(self, image: NDArray[np.uint8]) -> Features:
+        """Detect and describe the features of an image without camera or depth.
+
+        Args:
+            image: (H, W) grey, (H, W, 3) BGR or (H, W, 4) BGRA, uint8.
+
+        Returns:
+            Features without landmarks, whose ``points_normalised`` are pixels.
+
+        Raises:
+            InputError: the image has another shape or type.
+        """
+        width, height = check_image(image)
+        return self.extract(Frame(0, as_grey(image), PinholeCamera(width, height, 1, 1, 0, 0)))
 
     def extract(self, frame: Frame) -> Features:
         """Detect and describe features, and look up their landmarks in the depth image.

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from synthetic import CAMERA, CORNER, look_at, make_frame
 
 from s3e_gnn_ros.config import FeatureConfig
+from s3e_gnn_ros.encoder.features import OrbExtractor, depth_at, to_grey
 from s3e_gnn_ros.geometry import se3
 from s3e_gnn_ros.geometry.camera import PinholeCamera
-from s3e_gnn_ros.loop_closure.features import OrbExtractor, depth_at, to_grey
 from s3e_gnn_ros.loop_closure.matching import match_descriptors
 from s3e_gnn_ros.types import Frame
 
