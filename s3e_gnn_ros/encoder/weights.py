@@ -152,7 +152,7 @@ def save_weights(
     metadata = {
         'format': FORMAT,
         'version': str(VERSION),
-        'description': json.dumps(description, sort_keys=True),
+        'description': json.dumps(_without_folders(description), sort_keys=True),
         'digest': digest(tensors),
     }
     try:
@@ -176,6 +176,17 @@ def _to_half(value: Tensor) -> Tensor:
     value = value.detach().cpu()
     is_large = value.is_floating_point() and value.numel() > _MIN_ROUNDED
     return value.to(torch.float16) if is_large else value
+
+
+def _without_folders(value: Any) -> Any:
+    """Shorten absolute paths to their last part: a file tells nothing of where it was made."""
+    if isinstance(value, Mapping):
+        return {name: _without_folders(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_folders(each) for each in value]
+    if isinstance(value, str) and value.startswith('/'):
+        return Path(value).name
+    return value
 
 
 def _check_metadata(name: str, metadata: Mapping[str, str]) -> dict[str, Any]:

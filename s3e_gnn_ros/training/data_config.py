@@ -48,7 +48,8 @@ class WorldConfig(Section):
         files: GLB files.
         buildings: number of procedural buildings beside them.
         first_building: seed of the first; training and validation take different ones.
-        pictures: folder of pictures for the buildings' walls; empty: drawn ones.
+        pictures: folder of pictures for the walls of every second building (odd seeds); empty:
+            drawn ones everywhere.
         groups_per_world: groups of one world before the next has its turn.
         max_depth_m: what is farther away counts as unknown.
     """
@@ -168,7 +169,8 @@ def _world_source(config: DataBuildConfig) -> GroupSource:
 
 
 def _building(seed: int, pictures: str) -> Scene:
-    return open_scene('building', seed, load_pictures(Path(pictures)) if pictures else None)
+    folder = load_pictures(Path(pictures)) if pictures and seed % 2 else None
+    return open_scene('building', seed, folder)
 
 
 def build_sequences(config: DataBuildConfig, folder: Path) -> dict[str, Any]:
