@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from s3e_gnn_ros.graph.gnn_config import NUM_LAYERS, GNNConfig
-from s3e_gnn_ros.graph.layers import GatedSageConv, PaperSageConv, SmoothingSageConv
+from s3e_gnn_ros.graph.layers import PaperSageConv, SmoothingSageConv
 
 
 class PaperGNN(nn.Module):
@@ -46,69 +46,6 @@ class PaperGNN(nn.Module):
     def query_probabilities(self, logits: Tensor) -> Tensor:
         """Return q (W, K) of the logits of a query sub-graph."""
         return torch.sigmoid(logits)
-
-
-class ImprovedGNN(nn.Module):
-    """Corrects embeddings by what their neighbours show.
-
-    ``logits_i = a * embedding_i + correction_i``, the correction from three gated SAGE layers.
-    The last one starts at zero: an untrained GNN ranks as the cosine of the embeddings does, and
-    training can only start from there. Edge features are the paper's concatenation through one
-    projection, and the cosine of both embeddings.
-
-    Differs from the paper: the residual; gates; no ReLU before the sigmoid, so that m is in
-    (0, 1); logits of the query scaled by b.
-
-    Args:
-        config: sizes, a and b at the start.
-
-    Shapes:
-        - input: embeddings (N, D) unit length, edge_index (2, E) with each edge in both
-          directions.
-        - output: logits (N, K) with K = D; m is their sigmoid.
-    """
-
-    def __init__(self, config: GNNConfig) -> None:
-        super().__init__()
-        self.config = config
-        dim, hidden, edge = config.embedding_dim, config.hidden_dim, config.edge_dim + 1
-        self.log_logit_scale = nn.Parameter(torch.tensor(float(config.logit_scale)).log())
-        self.log_query_scale = nn.Parameter(torch.tensor(float(config.query_scale)).log())
-        self.edge_source = nn.Linear(dim, config.edge_dim, bias=False)
-        self.edge_target = nn.Linear(dim, config.edge_dim)
-        sizes = [dim, hidden, hidden, dim]
-        layers = [GatedSageConv(sizes[i], edge, sizes[i + 1]) for i in range(NUM_LAYERS)]
-        nn.init.zeros_(layers[-1].linear.weight)
-        nn.init.zeros_(layers[-1].linear.bias)
-        self.layers = nn.ModuleList(layers)
-
-    def forward(self, embeddings: Tensor, edge_index: Tensor) -> Tensor:
-        """Return the logits (N, K) of all nodes."""
-        edge_feature = self._edge_features(embeddings, edge_index)
-        *hidden, last = self.layers
-        x = embeddings
-        for layer in hidden:
-            x = torch.relu(layer(x, edge_index, edge_feature))  # (N, H)
-        correction: Tensor = last(x, edge_index, edge_feature)  # (N, K)
-        return self.log_logit_scale.exp() * embeddings + correction
-
-    def query_logits(self, embeddings: Tensor, edge_index: Tensor) -> Tensor:
-        """Return the logits (W, K) of a query sub-graph."""
-        return self.forward(embeddings, edge_index)
-
-    def query_probabilities(self, logits: Tensor) -> Tensor:
-        """Return q (W, K) of the logits of a query sub-graph."""
-        return torch.sigmoid(self.log_query_scale.exp() * logits)
-
-    def _edge_features(self, embeddings: Tensor, edge_index: Tensor) -> Tensor:
-        """Return (E, edge): a projection of both embeddings together, and their cosine.
-
-        Linear in the concatenation before the ReLU, so it is projected once per node.
-        """
-        source, target = edge_index
-        projected = self.edge_source(embeddings)[source] + self.edge_target(embeddings)[target]
-        cosine = (embeddings[source] * embeddings[target]).sum(dim=1, keepdim=True)  # (E, 1)
-        return torch.cat([torch.relu(projected), cosine], dim=1)
 
 
 class SmoothingGNN(nn.Module):
@@ -175,11 +112,9 @@ class SmoothingGNN(nn.Module):
         return torch.cat([torch.relu(projected), cosine], dim=1)
 
 
-ReferenceGNN = PaperGNN | ImprovedGNN | SmoothingGNN
+ReferenceGNN = PaperGNN | SmoothingGNN
 
 
 def build_gnn(config: GNNConfig) -> ReferenceGNN:
     """Make an untrained GNN."""
-    if config.form == 'paper':
-        return PaperGNN(config)
-    return ImprovedGNN(config) if config.form == 'free' else SmoothingGNN(config)
+    return PaperGNN(config) if config.form == 'paper' else SmoothingGNN(config)

@@ -10,12 +10,11 @@ from typing import Any
 
 from s3e_gnn_ros.errors import ConfigError
 
-FORMS = ('improved', 'free', 'paper')
+FORMS = ('improved', 'paper')
 NUM_LAYERS = 3
 
 _MIN = {
     'embedding_dim': 1,
-    'hidden_dim': 1,
     'edge_dim': 1,
     'window': 1,
     'max_covisible': 0,
@@ -31,10 +30,8 @@ class GNNConfig:
 
     Attributes:
         form: 'paper': as the paper writes it. 'improved': the GNN averages embeddings with those
-            it trusts. 'free': it corrects them by layers with matrices of their own; see
-            :mod:`s3e_gnn_ros.graph.gnn`.
+            it trusts, see :mod:`s3e_gnn_ros.graph.gnn`.
         embedding_dim: D of the encoder, and K, the width of the reference graph.
-        hidden_dim: width between the layers (improved; the paper's form has D everywhere).
         edge_dim: width of the edge features after their projection (improved).
         logit_scale: a, how far an embedding of unit length reaches as logits, at the start of
             training (improved).
@@ -52,7 +49,6 @@ class GNNConfig:
 
     form: str = 'improved'
     embedding_dim: int = 256
-    hidden_dim: int = 128
     edge_dim: int = 32
     logit_scale: float = 2.0
     query_scale: float = 1.0

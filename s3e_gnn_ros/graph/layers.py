@@ -45,50 +45,6 @@ class PaperSageConv(MessagePassing):  # type: ignore[misc]
         return torch.cat([x_j, edge_feature], dim=1)
 
 
-class GatedSageConv(MessagePassing):  # type: ignore[misc]
-    r"""A SAGE layer that trusts a neighbour as far as the edge says.
-
-    .. math::
-        g_{ij} = \sigma(w^T e_{ij} + c), \quad
-        x'_i = W \left[x_i, \frac{\sum_j g_{ij} [x_j, e_{ij}]}{1 + \sum_j g_{ij}}\right]
-
-    The 1 stands for the node itself: without trusted neighbours nothing is added. Messages are
-    summed before they are projected, so that a layer costs by nodes and hardly by edges.
-
-    Differs from the paper: the gate; a SAGE layer takes the mean, one bad edge as much as a good.
-
-    Args:
-        in_dim: of nodes.
-        edge_dim: of edge features; the last one, the cosine, opens the gate at first.
-        out_dim: of the next layer.
-
-    Shapes:
-        - input: nodes (N, in), edge_index (2, E), edge features (E, edge).
-        - output: (N, out), before the ReLU.
-    """
-
-    def __init__(self, in_dim: int, edge_dim: int, out_dim: int) -> None:
-        super().__init__(aggr='sum')
-        self.gate = nn.Linear(edge_dim, 1)
-        self.linear = nn.Linear(2 * in_dim + edge_dim, out_dim)
-        with torch.no_grad():  # half open at a cosine of 0.5
-            self.gate.weight.zero_()
-            self.gate.weight[0, -1] = 4.0
-            self.gate.bias.fill_(-2.0)
-
-    def forward(self, x: Tensor, edge_index: Tensor, edge_feature: Tensor) -> Tensor:
-        """Return the nodes (N, out) of the next layer."""
-        gate = torch.sigmoid(self.gate(edge_feature))  # (E, 1)
-        summed = self.propagate(edge_index, x=x, edge_feature=edge_feature, gate=gate)
-        mean = summed[:, :-1] / (1.0 + summed[:, -1:])  # (N, in + edge)
-        out: Tensor = self.linear(torch.cat([x, mean], dim=1))
-        return out
-
-    def message(self, x_j: Tensor, edge_feature: Tensor, gate: Tensor) -> Tensor:
-        """Return what each edge carries (E, in + edge + 1)."""
-        return torch.cat([gate * x_j, gate * edge_feature, gate], dim=1)
-
-
 class SmoothingSageConv(MessagePassing):  # type: ignore[misc]
     r"""A SAGE layer that stays among the embeddings: a gated average of a node and its neighbours.
 

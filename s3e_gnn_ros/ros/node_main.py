@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable, Sequence
 from typing import Protocol
+
+# Before numpy is loaded: its products are small here, and threads that wait for one another cost
+# ten times what they save.
+os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 import rclpy
 from rclpy.executors import ExternalShutdownException
@@ -18,8 +23,11 @@ _PIP_NAMES = {
     'numpy': 'numpy',
     'rosbags': 'rosbags',
     'rosbags.image': 'rosbags-image',
+    'safetensors': 'safetensors',
     'scipy': 'scipy',
     'small_gicp': 'small_gicp',
+    'torch': 'torch',
+    'torch_geometric': 'torch-geometric',
     'yaml': 'pyyaml',
 }
 """What pip calls the packages that a node imports."""

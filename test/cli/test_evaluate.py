@@ -42,7 +42,7 @@ def write_weights(path, seed=0, **architecture):
     torch.manual_seed(seed)
     small = {'num_patches': 32, 'width': 8, 'num_centres': 8, 'embedding_dim': 32, **architecture}
     encoder = EncoderConfig(**small)
-    gnn = GNNConfig(embedding_dim=32, hidden_dim=8, edge_dim=4)
+    gnn = GNNConfig(embedding_dim=32, edge_dim=4)
     names = ('similarities', 'probabilities', 'overlaps')
     parts = {
         'encoder': build_encoder(encoder).state_dict(),

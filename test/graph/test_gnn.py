@@ -11,10 +11,10 @@ from s3e_gnn_ros.errors import ConfigError
 from s3e_gnn_ros.graph.gnn import build_gnn
 from s3e_gnn_ros.graph.gnn_config import FORMS, GNNConfig
 from s3e_gnn_ros.graph.inference import InferenceGNN
-from s3e_gnn_ros.graph.layers import GatedSageConv, PaperSageConv
+from s3e_gnn_ros.graph.layers import PaperSageConv, SmoothingSageConv
 from s3e_gnn_ros.graph.query import inverse_cross_entropy
 
-CONFIG = GNNConfig(embedding_dim=8, hidden_dim=6, edge_dim=4)
+CONFIG = GNNConfig(embedding_dim=8, edge_dim=4)
 NO_EDGES = torch.zeros((2, 0), dtype=torch.long)
 # 0 - 1, 1 - 2, 1 - 3
 EDGES = torch.tensor([[0, 1, 1, 2, 1, 3], [1, 0, 2, 1, 3, 1]])
@@ -46,19 +46,17 @@ def test_paper_layer_by_hand():
     assert layer(x, EDGES, e)[:, 0].tolist() == pytest.approx(expected)
 
 
-def test_gated_layer_by_hand():
-    layer = GatedSageConv(1, 1, 1)
+def test_smoothing_layer_by_hand():
+    layer = SmoothingSageConv(1)
     with torch.no_grad():
         layer.gate.bias.fill_(0.0)
         layer.gate.weight.fill_(1.0)
-        layer.linear.weight.copy_(torch.tensor([[1.0, 10.0, 100.0]]))
-        layer.linear.bias.fill_(0.5)
-    x = torch.tensor([[1.0], [2.0], [3.0], [5.0]])
+    x = torch.eye(4)
     e = torch.tensor([[0.0], [50.0], [0.0], [0.0], [0.0], [-50.0]])
-    # Node 1: from 0 and 2 with half a gate, from 3 with none: (.5 * 1 + .5 * 3) / (1 + .5 + .5).
-    # Node 0: gate 1 and edge 50, (2, 50) / 2; node 2 and 3: half a gate, (.5 * 2) / 1.5.
-    expected = [1 + 10 + 2500 + 0.5, 2 + 10 + 0.5, 3 + 20 / 3 + 0.5, 5 + 20 / 3 + 0.5]
-    assert layer(x, EDGES, e)[:, 0].tolist() == pytest.approx(expected)
+    # Node 1: itself, 0 and 2 with half a gate, 3 with none; all of strength 2.
+    mixed = torch.tensor([[1, 2, 0, 0], [1, 1, 1, 0], [0, 1, 1, 0], [0, 1, 0, 1.0]])
+    expected = mixed / mixed.norm(dim=1, keepdim=True)
+    torch.testing.assert_close(layer(x, EDGES, e, torch.tensor(2.0)), expected)
 
 
 def test_paper_form_reaches_half_to_one():

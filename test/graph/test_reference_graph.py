@@ -17,7 +17,7 @@ DIM = 8
 
 def make_gnn(form='improved'):
     torch.manual_seed(0)
-    config = GNNConfig(form, DIM, hidden_dim=6, edge_dim=4, max_covisible=3, max_loops=2)
+    config = GNNConfig(form, DIM, edge_dim=4, max_covisible=3, max_loops=2)
     gnn = build_gnn(config).eval()
     for parameter in gnn.layers[-1].parameters():
         torch.nn.init.normal_(parameter, std=0.5)

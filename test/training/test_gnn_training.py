@@ -66,7 +66,7 @@ def configuration(sequences, form='improved', **values):
                 'validation': [str(sequences / 'validation')],
                 'windows': 8,
             },
-            'gnn': {'form': form, 'embedding_dim': DIM, 'hidden_dim': 8, 'edge_dim': 4},
+            'gnn': {'form': form, 'embedding_dim': DIM, 'edge_dim': 4},
             'steps': 4,
             'loop': {'validation_interval': 2, 'checkpoint_interval': 2, 'log_interval': 2},
             **values,
