@@ -145,7 +145,7 @@ def save_weights(
         InputError: the file cannot be written.
     """
     tensors = {
-        f'{part}.{name}': _to_half(value).contiguous()
+        f'{part}.{name}': _to_half(value).clone(memory_format=torch.contiguous_format)
         for part, state in parts.items()
         for name, value in state.items()
     }

@@ -65,6 +65,11 @@ class LoopDetector:
         self.similarities: NDArray[np.float32] = np.zeros(0, dtype=np.float32)
         """Of the last query to every keyframe before it, in order of addition."""
 
+    def encode(self, keyframe: Keyframe) -> Keyframe:
+        """Give a keyframe what the retrieval method compares it by, if that is an embedding."""
+        encoding = self._retrieval.encode(keyframe.frame, keyframe.features)
+        return dataclasses.replace(keyframe, encoding=encoding)
+
     def process(self, keyframe: Keyframe) -> LoopQuery:
         """Search for a loop, then remember the keyframe.
 
@@ -72,9 +77,8 @@ class LoopDetector:
         paper's Fig. 1, with bag of words or the learned embedding behind ``Retrieval``.
         """
         watch = Stopwatch()
-        with watch.stage('embedding'):
-            encoding = self._retrieval.encode(keyframe.frame, keyframe.features)
-            keyframe = dataclasses.replace(keyframe, encoding=encoding)
+        if keyframe.encoding is None:
+            keyframe = self.encode(keyframe)
         view = make_view(keyframe)
         with watch.stage('retrieval'):
             self.similarities = self._retrieval.similarities(keyframe)

@@ -75,6 +75,8 @@ class LoopClosurePipeline:
             else:
                 features = self._extractor.extract_at(frame, keypoints_px)
             keyframe = self._make_keyframe(frame, features)
+        with watch.stage('embedding'):
+            keyframe = self._detector.encode(keyframe)
         query = self._detector.process(keyframe)
         return keyframe, dataclasses.replace(query, stage_ms={**watch.stage_ms, **query.stage_ms})
 

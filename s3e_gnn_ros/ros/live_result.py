@@ -30,7 +30,7 @@ _DROPS = 'drops.'
 class LiveMemory:
     """Keeps of each keyframe what the report needs; images shrink to pictures.
 
-    Similarities do not travel over ROS: they are computed again from the keyframes' descriptors.
+    Similarities do not travel over ROS: they are computed again from what the keyframes carry.
 
     Args:
         config: of the run.
@@ -38,10 +38,8 @@ class LiveMemory:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._retrieval = make_retrieval(config.retrieval)
         self._keyframes: dict[KeyframeKey, Keyframe] = {}
         self._images: dict[KeyframeKey, NDArray[np.uint8]] = {}
-        self._rows: list[NDArray[np.float32]] = []
         self._history: list[Keyframe] = []
         self._poses: dict[KeyframeKey, NDArray[np.float64]] = {}
         self._g2o = ''
@@ -56,8 +54,6 @@ class LiveMemory:
             self._images[key] = thumbnail(keyframe.frame.image)
         no_image = np.zeros((0, 0), np.uint8)
         small = replace(keyframe, frame=replace(keyframe.frame, image=no_image, depth_m=None))
-        self._rows.append(self._retrieval.similarities(small))
-        self._retrieval.add(small)
         self._keyframes[key] = small
 
     def is_complete(self, num_keyframes: int) -> bool:
@@ -105,7 +101,7 @@ class LiveMemory:
             closures=closures,
             config=self._config,
             ground_truth=recording.ground_truth,
-            similarity=self._similarity(keys),
+            similarity=self._similarity(keys, closures),
             images=self._images,
             inliers={pair: m for c in closures for pair, m in [self._inliers(c)] if m is not None},
             stage_ms=self._stage_ms(queries),
@@ -125,12 +121,23 @@ class LiveMemory:
             out.setdefault(stage, list(percentiles))
         return out
 
-    def _similarity(self, keys: list[KeyframeKey]) -> NDArray[np.float32] | None:
+    def _similarity(
+        self, keys: list[KeyframeKey], closures: list[LoopClosure]
+    ) -> NDArray[np.float32] | None:
+        """Search again, keyframe by keyframe, as the node did; None where one is missing."""
         if list(self._keyframes) != keys:
             return None
+        retrieval = make_retrieval(self._config.retrieval)
+        entries = {key: entry for entry, key in enumerate(keys)}
         out = np.full((len(keys), len(keys)), np.nan, dtype=np.float32)
-        for row, values in zip(out, self._rows, strict=True):
+        for row, key in zip(out, keys, strict=True):
+            values = retrieval.similarities(self._keyframes[key])
             row[: len(values)] = values
+            entry = retrieval.add(self._keyframes[key])
+            for closure in closures:
+                if (closure.query_session, closure.query_id) == key:
+                    match = KeyframeKey(closure.match_session, closure.match_id)
+                    retrieval.join(entry, entries[match])
         return out
 
     def _inliers(

@@ -10,6 +10,7 @@ from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.ros import conversions as conv
 from s3e_gnn_ros.types import (
     Candidate,
+    Encoding,
     Features,
     Frame,
     Keyframe,
@@ -49,6 +50,8 @@ def keyframe_to_message(
     message.descriptors = conv.packed(features.descriptors, 'B')
     if feature_ids is not None:
         message.feature_ids = conv.packed(feature_ids, 'q')
+    if keyframe.encoding is not None:
+        message.embedding = conv.packed(keyframe.encoding.embedding, 'f')
     return message
 
 
@@ -68,7 +71,8 @@ def keyframe_summary(keyframe: Keyframe, odom_frame: str, camera_frame: str) -> 
 def keyframe_from_message(message: msg.KeyFrame) -> Keyframe:
     """Return the keyframe; a message without an image gives an image of no pixels.
 
-    Sizes, angles and responses do not travel and come back as zero.
+    Sizes, angles, responses and the encoder's local descriptors do not travel and come back as
+    zero or empty.
 
     Raises:
         InputError: a pose, camera, image or array that makes no sense.
@@ -82,7 +86,23 @@ def keyframe_from_message(message: msg.KeyFrame) -> Keyframe:
         depth_m=conv.depth_from_message(message.depth),
         T_odom_camera=conv.pose_from_message(message.t_odom_camera),
     )
-    return Keyframe(message.keyframe_id, message.session, frame, _features(message))
+    return Keyframe(
+        message.keyframe_id, message.session, frame, _features(message), _encoding(message)
+    )
+
+
+def _encoding(message: msg.KeyFrame) -> Encoding | None:
+    embedding = np.asarray(message.embedding, dtype=np.float32)
+    if len(embedding) == 0:
+        return None
+    if not np.isfinite(embedding).all():
+        raise InputError('the embedding of a keyframe holds values that are not finite')
+    return Encoding(
+        embedding,
+        np.zeros((0, 0), np.float32),
+        np.zeros((0, 2), np.float32),
+        np.zeros(0, np.intp),
+    )
 
 
 def closure_to_message(closure: LoopClosure, camera_frame: str) -> msg.LoopClosure:

@@ -54,14 +54,18 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def _files(folder: Path) -> set[str]:
+    """Names of all files under a folder, without caches."""
+    paths = (path.relative_to(folder) for path in folder.rglob('*') if path.is_file())
+    return {str(path) for path in paths if '__pycache__' not in path.parts}
+
+
 def test_install_space_is_complete(workspace: Path) -> None:
     prefix = workspace / 'install' / 's3e_gnn_ros'
     for node in ('loop_closure_node', 'pose_graph_node'):
         assert os.access(prefix / 'lib' / 's3e_gnn_ros' / node, os.X_OK)
     for folder in ('config', 'launch'):
-        sources = {path.name for path in (ROOT / folder).iterdir() if path.is_file()}
-        installed = {path.name for path in (prefix / 'share' / 's3e_gnn_ros' / folder).iterdir()}
-        assert installed == sources
+        assert _files(prefix / 'share' / 's3e_gnn_ros' / folder) == _files(ROOT / folder)
 
 
 def test_code_messages_and_command_come_from_the_install_space(workspace: Path) -> None:
