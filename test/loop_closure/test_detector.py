@@ -231,8 +231,10 @@ def test_the_status_is_that_of_the_candidate_that_came_furthest(scripted, world)
 
 
 def run_once():
-    """Drive past six places twice, with the retrieval that is shipped."""
-    detector = LoopDetector(make_config(min_nss_factor=0.0))  # neighbours share nothing
+    """Drive past six places twice, with the bag of words that is shipped."""
+    detector = LoopDetector(
+        make_config(method='bow', min_nss_factor=0.0)
+    )  # neighbours share nothing
     rng = np.random.default_rng(7)
     places = [World(random_wall_points(150, rng), rng) for _ in range(6)]
     features = [places[i % 6].features(T_WORLD_CAMERA) for i in range(12)]
