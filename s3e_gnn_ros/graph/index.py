@@ -10,8 +10,8 @@ from s3e_gnn_ros.graph.exact_index import ExactIndex, Found
 from s3e_gnn_ros.graph.ivf_index import IvfIndex
 
 MAX_EXACT = 100_000
-_NUM_LISTS = 1024
-_NUM_PROBES = 24
+_NUM_LISTS = 2048
+_NUM_PROBES = 10
 _SAMPLES_PER_LIST = 40
 
 
