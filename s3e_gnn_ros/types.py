@@ -94,6 +94,7 @@ class Keyframe:
         frame: what it was made from; its ``T_odom_camera`` is not None.
         features: local features.
         encoding: of the encoder, where the retrieval method has one; else None.
+        robot_id: name of the robot the session belongs to; empty where there is one only.
     """
 
     keyframe_id: int
@@ -101,6 +102,7 @@ class Keyframe:
     frame: Frame
     features: Features
     encoding: Encoding | None = None
+    robot_id: str = ''
 
     @property
     def stamp_ns(self) -> int:
@@ -183,6 +185,8 @@ class LoopClosure:
         similarity: of retrieval, in [0, 1].
         num_inliers: feature matches that agree with the pose.
         inlier_ratio: ``num_inliers`` over the feature matches tried.
+        query_robot_id: name of the query's robot.
+        match_robot_id: name of the match's robot.
     """
 
     query_id: int
@@ -196,6 +200,8 @@ class LoopClosure:
     similarity: float
     num_inliers: int
     inlier_ratio: float
+    query_robot_id: str = ''
+    match_robot_id: str = ''
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,6 +219,11 @@ class LoopQuery:
         stage_ms: run time of each stage in milliseconds.
         inliers_px: for each closure (N, 4) float32, x y in the query's and x y in the match's
             image of the feature matches that support it.
+        inlier_pairs: for each closure (N, 2), the same matches as indices into the features of
+            the query and of the match.
+        match_points: for each closure (N, 2) float64, the match's points of ``inlier_pairs``,
+            undistorted, on the plane z = 1.
+        robot_id: name of the query's robot.
     """
 
     query_id: int
@@ -223,3 +234,6 @@ class LoopQuery:
     closures: tuple[LoopClosure, ...] = ()
     stage_ms: dict[str, float] = field(default_factory=dict)
     inliers_px: tuple[NDArray[np.float32], ...] = ()
+    inlier_pairs: tuple[NDArray[np.intp], ...] = ()
+    match_points: tuple[NDArray[np.float64], ...] = ()
+    robot_id: str = ''

@@ -60,6 +60,7 @@ def keyframe_summary(keyframe: Keyframe, odom_frame: str, camera_frame: str) -> 
     stamp_ns = keyframe.stamp_ns
     message = msg.KeyFrame(header=conv.make_header(stamp_ns, odom_frame))
     message.session = keyframe.session
+    message.robot_id = keyframe.robot_id
     message.keyframe_id = keyframe.keyframe_id
     message.camera_frame = camera_frame
     message.t_odom_camera = conv.pose_to_message(keyframe.T_odom_camera)
@@ -87,7 +88,12 @@ def keyframe_from_message(message: msg.KeyFrame) -> Keyframe:
         T_odom_camera=conv.pose_from_message(message.t_odom_camera),
     )
     return Keyframe(
-        message.keyframe_id, message.session, frame, _features(message), _encoding(message)
+        message.keyframe_id,
+        message.session,
+        frame,
+        _features(message),
+        _encoding(message),
+        message.robot_id,
     )
 
 
@@ -110,6 +116,8 @@ def closure_to_message(closure: LoopClosure, camera_frame: str) -> msg.LoopClosu
     message = msg.LoopClosure(header=conv.make_header(closure.query_stamp_ns, camera_frame))
     message.query_session, message.query_id = closure.query_session, closure.query_id
     message.match_session, message.match_id = closure.match_session, closure.match_id
+    message.query_robot_id = closure.query_robot_id
+    message.match_robot_id = closure.match_robot_id
     message.query_stamp = conv.stamp_from_ns(closure.query_stamp_ns)
     message.match_stamp = conv.stamp_from_ns(closure.match_stamp_ns)
     message.t_match_query.pose = conv.pose_to_message(closure.T_match_query)
@@ -144,6 +152,8 @@ def closure_from_message(message: msg.LoopClosure) -> LoopClosure:
         similarity=message.similarity,
         num_inliers=message.num_inliers,
         inlier_ratio=message.inlier_ratio,
+        query_robot_id=message.query_robot_id,
+        match_robot_id=message.match_robot_id,
     )
 
 
@@ -151,6 +161,7 @@ def query_to_message(query: LoopQuery, camera_frame: str) -> msg.LoopQuery:
     """Build a LoopQuery; ``camera_frame`` is the optical frame of the query."""
     message = msg.LoopQuery(header=conv.make_header(query.stamp_ns, camera_frame))
     message.session = query.session
+    message.robot_id = query.robot_id
     message.keyframe_id = query.query_id
     message.status = int(query.status)
     message.candidate_sessions = [item.session for item in query.candidates]
@@ -189,6 +200,7 @@ def query_from_message(message: msg.LoopQuery) -> LoopQuery:
             for session, keyframe_id, similarity in zip(*columns, strict=True)
         ),
         stage_ms=dict(zip(message.stage_names, message.stage_ms, strict=False)),
+        robot_id=message.robot_id,
     )
 
 

@@ -29,6 +29,7 @@ from s3e_gnn_ros.types import (
 ids = st.integers(0, 2**32 - 1)
 sessions = st.integers(0, 2**63 - 1)
 stamps = st.integers(0, 2**31 * 10**9 - 1)
+robots = st.sampled_from(['', 'a', 'robot_2'])
 
 
 @st.composite
@@ -46,6 +47,8 @@ def closures(draw):
         similarity=draw(st.floats(0, 1, width=32)),
         num_inliers=draw(st.integers(0, 10000)),
         inlier_ratio=draw(st.floats(0, 1, width=32)),
+        query_robot_id=draw(robots),
+        match_robot_id=draw(robots),
     )
 
 
@@ -53,6 +56,9 @@ def closures(draw):
 def test_closures_survive(closure):
     back = lm.closure_from_message(lm.closure_to_message(closure, 'camera'))
     for name, value in vars(closure).items():
+        if isinstance(value, str):
+            assert getattr(back, name) == value, name
+            continue
         np.testing.assert_allclose(getattr(back, name), value, atol=1e-12, err_msg=name)
 
 
@@ -62,10 +68,17 @@ def test_closures_survive(closure):
 )
 def test_queries_survive(candidates, status):
     query = LoopQuery(
-        7, 3, 12345, status, tuple(Candidate(*c) for c in candidates), stage_ms={'features': 1.5}
+        7,
+        3,
+        12345,
+        status,
+        tuple(Candidate(*c) for c in candidates),
+        stage_ms={'features': 1.5},
+        robot_id='a',
     )
     back = lm.query_from_message(lm.query_to_message(query, 'camera'))
     assert (back.query_id, back.session, back.stamp_ns) == (7, 3, 12345)
+    assert back.robot_id == 'a'
     assert (back.status, back.candidates, back.stage_ms) == (
         status,
         query.candidates,
