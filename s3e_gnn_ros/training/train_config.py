@@ -102,6 +102,8 @@ class StageConfig(Section):
         groups: groups of views per step, over all processes together.
         views: of each group that are used, the first and random others; 0: all.
         flip: mirror groups at random, patches and coordinates together.
+        balanced_bins: groups are repeated until equally many have each overlap of their first
+            view with the others, in so many bins; 0: each counts once.
         optimiser: how a gradient becomes a step.
         schedule: learning rate over the stage.
         losses: weights and temperatures.
@@ -116,6 +118,7 @@ class StageConfig(Section):
     groups: int = value(8, minimum=1)
     views: int = value(0, minimum=0)
     flip: bool = True
+    balanced_bins: int = value(0, minimum=0)
     exchange: bool = False
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)

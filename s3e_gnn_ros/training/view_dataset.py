@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.training.batch_plan import BatchPlan
+from s3e_gnn_ros.training.pair_sampling import balanced_pairs
 from s3e_gnn_ros.training.shards import ViewShards
 
 _PER_PATCH = ('pixels', 'points_px', 'sizes_px', 'landmarks', 'spacing')
@@ -71,12 +72,15 @@ class ViewDataset(Dataset[ViewBatch]):
         num_patches: drawn anew from those stored for each view and step; None takes all.
         seed: of the order of groups, the patches drawn and the mirroring.
         flip: mirror half of the groups, patches and coordinates together.
+        balanced_bins: of the overlap of first views with the others; groups of rare overlap are
+            repeated until all bins are equally full. 0: each group counts once.
         rank: which process this is; each gets its part of every batch.
         world_size: number of processes.
         verify: compare the bytes of the sets with their manifests first.
 
     Raises:
         InputError: a set is damaged, they do not fit together, or are too small.
+        DependencyError: imbalanced-learn, which balances, is not installed.
     """
 
     def __init__(
@@ -87,6 +91,7 @@ class ViewDataset(Dataset[ViewBatch]):
         num_patches: int | None = 128,
         seed: int = 0,
         flip: bool = True,
+        balanced_bins: int = 0,
         rank: int = 0,
         world_size: int = 1,
         verify: bool = True,
@@ -99,6 +104,10 @@ class ViewDataset(Dataset[ViewBatch]):
         self._group_in_set = [(s, k) for s, one in enumerate(self.sets) for k in range(len(one))]
         scenes = [scene for one in self.sets for scene in one.scenes]
         bounds = np.concatenate([one.read_all('bounds') for one in self.sets])
+        if balanced_bins:
+            chosen = balanced_pairs(_mean_overlap(self.sets), balanced_bins, seed)
+            self._group_in_set = [self._group_in_set[k] for k in chosen]
+            scenes, bounds = [scenes[k] for k in chosen], bounds[chosen]
         self._plan = BatchPlan(scenes, bounds, batch_size, seed)
         self._num_patches = num_patches
         self._seed = seed
@@ -169,6 +178,13 @@ def _draw_patches(arrays: _Arrays, num: int, rng: np.random.Generator) -> _Array
     rows = np.arange(num_views)[:, None]
     drawn = {name: arrays[name][rows, chosen] for name in _PER_PATCH}
     return {**arrays, **drawn}
+
+
+def _mean_overlap(sets: Sequence[ViewShards]) -> NDArray[np.float32]:
+    """Return how much the first view of each group (G,) overlaps the others, in the mean."""
+    overlap = np.concatenate([one.read_all('overlap') for one in sets])  # (G, V, V)
+    both = 0.5 * (overlap[:, 0, 1:] + overlap[:, 1:, 0])
+    return np.asarray(both.mean(axis=1), np.float32)
 
 
 def _check_alike(sets: Sequence[ViewShards], num_patches: int | None) -> None:

@@ -45,6 +45,7 @@ class ViewData:
             num_patches=self._num_patches,
             seed=seed,
             flip=stage.flip,
+            balanced_bins=stage.balanced_bins,
             rank=place.rank,
             world_size=place.num_processes,
             verify=False,

@@ -15,6 +15,7 @@ from s3e_gnn_ros.errors import ConfigError, InputError
 from s3e_gnn_ros.training.build import build_training_set
 from s3e_gnn_ros.training.correspondences import correspondences
 from s3e_gnn_ros.training.degradation import Degradation
+from s3e_gnn_ros.training.pair_sampling import overlap_bins
 from s3e_gnn_ros.training.photo_views import PhotoGroups, PhotoViewOptions
 from s3e_gnn_ros.training.photos import list_photos
 from s3e_gnn_ros.training.shards import MANIFEST, ViewShards
@@ -173,6 +174,20 @@ def test_processes_share_a_batch(training_set):
     assert torch.equal(torch.cat([part.pixels for part in parts]), whole.pixels)
     with pytest.raises(InputError, match='shared by 3'):
         ViewDataset([training_set], 4, rank=0, world_size=3)
+
+
+def test_groups_of_rare_overlap_are_repeated(training_set):
+    """Over an epoch, every bin of overlap that has a group is drawn equally often."""
+    pytest.importorskip('imblearn')
+    num_bins = 4
+    dataset = ViewDataset([training_set], 1, num_patches=32, balanced_bins=num_bins)
+    drawn = [
+        float(0.5 * (b.overlap[0, 0, 1] + b.overlap[0, 1, 0]))
+        for b in dataset.stream(0, len(dataset))
+    ]
+    counts = np.bincount(overlap_bins(np.array(drawn), num_bins))
+    assert len(dataset) > len(ViewShards(training_set))
+    assert len(set(counts[counts > 0].tolist())) == 1
 
 
 def test_sets_that_do_not_fit_are_refused(training_set, photo_folder, tmp_path):
