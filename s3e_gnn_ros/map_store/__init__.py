@@ -1,0 +1,1 @@
+"""Maps on disk: one SQLite file per map, written as the robot drives."""
