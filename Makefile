@@ -46,11 +46,13 @@ format: env  ## bring the sources into the house format
 	$(PY) -m ruff check --fix .
 
 bench: env  ## print run time and memory of each stage
-	$(S3E) bench $(G2O:%=--g2o %) $(ARGS)
+	$(S3E) bench --pose-graphs 100 1000 10000 $(G2O:%=--g2o %) $(ARGS)
 
-config: env  ## write config/default.yaml anew after a change of the defaults
+config: env  ## write config/default.yaml and docs/parameters.md anew after a change of the defaults
 	$(S3E) config > config/default.yaml.new
 	mv config/default.yaml.new config/default.yaml
+	$(S3E) config --page > docs/parameters.md.new
+	mv docs/parameters.md.new docs/parameters.md
 
 clean:  ## remove what was generated, but not the environment
 	rm -rf build install log out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

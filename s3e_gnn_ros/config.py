@@ -1,7 +1,7 @@
 """One frozen configuration tree: the defaults, their ranges, and what each value means.
 
-The node declares its ROS parameters from it, the CLI reads the same ROS-style YAML, and
-``config/default.yaml`` is generated from it.
+The node declares its ROS parameters from it; ``config_file`` reads and writes it as YAML, and
+``config/default.yaml`` and ``docs/parameters.md`` are generated from it.
 """
 
 from __future__ import annotations
@@ -9,10 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-
-import yaml
 
 from s3e_gnn_ros.errors import ConfigError
 
@@ -190,6 +187,25 @@ class VerificationConfig(_Section):
 
 
 @dataclass(frozen=True)
+class RelocalisationConfig(_Section):
+    """When an image is believed to be located in the map."""
+
+    max_candidates: int = _value(
+        20, 'keyframes to verify, most similar first', minimum=1, maximum=1000
+    )
+    min_inliers: int = _value(
+        40, 'features of the image that keyframes together must locate', minimum=4
+    )
+    max_dissent: float = _value(
+        0.5,
+        'features whose matches speak for another pose, relative to those for the best, from '
+        'which on none is believed',
+        minimum=0.0,
+        maximum=1.0,
+    )
+
+
+@dataclass(frozen=True)
 class PoseGraphConfig(_Section):
     """Noise of odometry, and how GTSAM solves."""
 
@@ -220,6 +236,63 @@ class PoseGraphConfig(_Section):
     extra_iterations: int = _value(
         5, 'additional iSAM2 iterations after a loop closure', minimum=0, maximum=100
     )
+    pcm: bool = _value(
+        True, 'closures that contradict are judged by their pairwise consistency (PCM)'
+    )
+    pcm_probability: float = _value(
+        0.999,
+        'share of good pairs of closures that PCM calls consistent',
+        minimum=0.5,
+        maximum=1.0,
+    )
+    gnc: bool = _value(
+        True, 'closures that contradict are judged by graduated non-convexity (GNC)'
+    )
+    inlier_probability: float = _value(
+        0.9999,
+        'share of good closures that agree with the optimised graph; the others are taken out',
+        minimum=0.5,
+        maximum=1.0,
+    )
+    check_interval: int = _value(
+        10, 'keyframes between two judgements of the closures', minimum=1, maximum=1000000
+    )
+    check_growth: float = _value(
+        0.02,
+        'the same as a share of the keyframes so far, where that is more',
+        minimum=0.0,
+        maximum=1.0,
+    )
+    scale_by_similarity: bool = _value(
+        False, 'multiply the information of a closure by its similarity'
+    )
+
+
+@dataclass(frozen=True)
+class MapConfig(_Section):
+    """What is kept of the keyframes, where, and how many."""
+
+    directory: str = _value(
+        '', 'folder of the stored maps; empty: $ROS_HOME/s3e_gnn_ros/maps, else ~/.ros/...'
+    )
+    name: str = _value('', 'map to write as the robot drives; empty: nothing is stored')
+    load: str = _value('', 'stored map to begin with; empty: none')
+    base_map: str = _value(
+        'free',
+        "whether loops may move a loaded map ('free') or hold on to it ('fixed')",
+        choices=('free', 'fixed'),
+    )
+    cached_views: int = _value(
+        2000,
+        'keyframes of a stored map held in memory for verification, about 170 kB each',
+        minimum=1,
+    )
+    max_keyframes: int = _value(
+        0, 'keyframes beyond this are pruned where they lie most densely; 0: no limit', minimum=0
+    )
+    thumbnail_width_px: int = _value(
+        320, 'width of the picture stored of a keyframe [px]', minimum=64, maximum=4096
+    )
 
 
 @dataclass(frozen=True)
@@ -241,20 +314,71 @@ class NodeConfig(_Section):
     reliable_inputs: bool = _value(
         False, 'ask for reliable delivery of images (sensor QoS otherwise)'
     )
-    keyframe_source: str = _value(
+    host: str = _value(
         'odometry',
-        "'odometry': keyframes are chosen by motion; 'host': each message on keyframe_pose is one",
-        choices=('odometry', 'host'),
+        "the system beside: 'odometry' is any pose stream; 'vins': VINS-Mono, VINS-RGBD, "
+        "VINS-Fusion and their ports, whose keyframes are taken; 'openvins': its loop_* topics; "
+        "'orb_slam3': a pose stream and, where they are published, its keypoints",
+        choices=('odometry', 'vins', 'openvins', 'orb_slam3'),
+    )
+    pose_type: str = _value(
+        'odometry',
+        "type of the odometry topic: nav_msgs/Odometry, PoseStamped ('pose') or "
+        "PoseWithCovarianceStamped; 'tf': no topic, base_frame in odom_frame by /tf",
+        choices=('odometry', 'pose', 'pose_with_covariance', 'tf'),
+    )
+    base_frame: str = _value(
+        'base_link', 'frame whose pose the stream gives, where its type does not say it'
     )
     body_frame_pose: bool = _value(
-        False, 'the pose topics carry the body; T_body_camera or the extrinsic topic applies'
+        False,
+        'hosts odometry and orb_slam3: the poses are of the body; T_body_camera, the extrinsic '
+        'topic or TF tells where the camera sits in it',
     )
     T_body_camera: tuple[float, ...] = _value(
         (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0), 'camera in the body: x y z [m] qx qy qz qw'
     )
     map_frame: str = _value('map', 'frame of the corrected poses')
-    odom_frame: str = _value('', 'frame of the odometry; empty: as the messages say')
+    odom_frame: str = _value(
+        '', "frame of the odometry; empty: as the messages say, with pose_type tf 'odom'"
+    )
+    robot_id: str = _value('', 'name of the robot, where a map has several')
     publish_images: bool = _value(True, 'put image and depth into the published keyframes')
+    publish_tf: bool = _value(
+        True, 'publish map -> odom; false where another node of the robot does (REP 105)'
+    )
+    correction: str = _value(
+        'instant',
+        "how map -> odom and the corrected poses follow the pose graph: 'instant', or 'smooth' by "
+        'correction_time_s',
+        choices=('instant', 'smooth'),
+    )
+    correction_time_s: float = _value(
+        1.0,
+        'smooth: 63 % of a correction is applied within this time of odometry, 95 % within three '
+        'times as long [s]',
+        minimum=0.01,
+    )
+    feedback: bool = _value(
+        False, 'publish match_points for the estimator of VINS-Mono, and take relo_relative_pose'
+    )
+    feedback_max_yaw_deg: float = _value(
+        30.0, 'loops with more yaw between their keyframes are not fed back [deg]', minimum=0.0
+    )
+    feedback_max_distance_m: float = _value(
+        20.0, 'loops between keyframes further apart are not fed back [m]', minimum=0.0
+    )
+    feedback_min_points: int = _value(
+        8, "matched points with a track number of the front end's that a feedback needs", minimum=4
+    )
+    tracking_timeout_s: float = _value(
+        1.0,
+        'images this much newer than all odometry are relocalised in the map; 0: never [s]',
+        minimum=0.0,
+    )
+    relocalisation_period_s: float = _value(
+        1.0, 'between two images that are relocalised while tracking is lost [s]', minimum=0.0
+    )
 
 
 @dataclass(frozen=True)
@@ -265,7 +389,9 @@ class Config(_Section):
     features: FeatureConfig = field(default_factory=FeatureConfig)
     retrieval: RetrievalConfig = field(default_factory=RetrievalConfig)
     verification: VerificationConfig = field(default_factory=VerificationConfig)
+    relocalisation: RelocalisationConfig = field(default_factory=RelocalisationConfig)
     pose_graph: PoseGraphConfig = field(default_factory=PoseGraphConfig)
+    map: MapConfig = field(default_factory=MapConfig)
     node: NodeConfig = field(default_factory=NodeConfig)
 
 
@@ -327,47 +453,6 @@ def config_from_dotted(values: Mapping[str, Any], base: Config | None = None) ->
         section, _, name = dotted.partition('.')
         nested.setdefault(section, {})[name] = value
     return config_from_dict(nested, base)
-
-
-def load_config(path: Path, base: Config | None = None) -> Config:
-    """Read a ROS-style YAML parameter file (``/**: ros__parameters: ...``).
-
-    Raises:
-        ConfigError: no such file, no YAML, no such layout, or a wrong value.
-    """
-    try:
-        content = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except OSError as err:
-        raise ConfigError(f"cannot read configuration '{path}': {err.strerror}") from err
-    except (yaml.YAMLError, UnicodeDecodeError) as err:
-        raise ConfigError(f"'{path}' is no YAML file: {str(err).splitlines()[0]}") from err
-    try:
-        (node,) = content.values()
-        # What belongs to every ROS node, and not to this tree.
-        of_ros = ('use_sim_time', 'qos_overrides')
-        values = {k: v for k, v in (node['ros__parameters'] or {}).items() if k not in of_ros}
-    except (AttributeError, ValueError, KeyError, TypeError) as err:
-        raise ConfigError(f"'{path}' lacks the layout '/**: ros__parameters: ...'") from err
-    try:
-        return config_from_dict(values, base)
-    except ConfigError as err:
-        raise ConfigError(f"'{path}': {err}") from err
-
-
-def dump_config(config: Config) -> str:
-    """Write the tree as commented ROS-style YAML that :func:`load_config` reads back."""
-    lines = ['/**:', '  ros__parameters:']
-    section = ''
-    for leaf in leaves(config):
-        head, _, name = leaf.name.partition('.')
-        if head != section:
-            section = head
-            lines.append(f'    {section}:')
-        value = list(leaf.default) if isinstance(leaf.default, tuple) else leaf.default
-        text = yaml.safe_dump(value, default_flow_style=True).replace('\n...', '').strip()
-        note = f' ({" | ".join(leaf.choices)})' if leaf.choices else ''
-        lines += [f'      # {leaf.description}{note}', f'      {name}: {text}']
-    return '\n'.join(lines) + '\n'
 
 
 def _replace_section(section: str, node: Any, content: Mapping[str, Any]) -> Any:

@@ -13,7 +13,8 @@ import pytest
 from s3e_gnn_ros import __version__
 from s3e_gnn_ros.cli import config as config_command
 from s3e_gnn_ros.cli.main import COMMANDS, main
-from s3e_gnn_ros.config import Config, dump_config
+from s3e_gnn_ros.config import Config
+from s3e_gnn_ros.config_file import dump_config
 
 HEAVY = ['cv2', 'embreex', 'evo', 'gtsam', 'matplotlib', 'numba', 'rclpy', 'rosbags', 'scipy']
 

@@ -10,15 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3e_gnn_ros.config import (
-    Config,
-    Leaf,
-    config_from_dict,
-    config_from_dotted,
-    dump_config,
-    leaves,
-    load_config,
-)
+from s3e_gnn_ros.config import Config, Leaf, config_from_dict, config_from_dotted, leaves
+from s3e_gnn_ros.config_file import dump_config, load_config, parameters_page
 from s3e_gnn_ros.errors import ConfigError
 
 DEFAULT = Path(__file__).resolve().parents[1] / 'config' / 'default.yaml'
@@ -203,10 +196,15 @@ def test_the_tree_is_frozen() -> None:
         Config().features.num_features = 3  # type: ignore[misc]
 
 
-def test_the_readme_lists_every_parameter_with_its_default() -> None:
-    readme = (DEFAULT.parents[1] / 'README.md').read_text(encoding='utf-8')
+def test_the_page_of_parameters_is_what_the_code_says() -> None:
+    page = DEFAULT.parents[1] / 'docs' / 'parameters.md'
+    assert page.read_text(encoding='utf-8') == parameters_page(), 'run: make config'
+
+
+def test_the_page_names_every_parameter_with_its_default() -> None:
+    page = parameters_page()
     for leaf in LEAVES:
-        (row,) = [line for line in readme.splitlines() if line.startswith(f'| `{leaf.name}` |')]
+        (row,) = [line for line in page.splitlines() if line.startswith(f'| `{leaf.name}` |')]
         default = row.split('|')[2].strip()
         if isinstance(leaf.default, bool):
             assert default == str(leaf.default).lower()

@@ -30,6 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='S',
         help='wait up to S seconds until every topic has a subscriber (default 0)',
     )
+    parser.add_argument(
+        '--wait-for',
+        nargs='+',
+        default=(),
+        metavar='TOPIC',
+        help='with --wait-for-subscribers: these topics are enough, of those the bag has',
+    )
     parser.add_argument('--loop', action='store_true', help='start again at the end, for ever')
     parser.add_argument(
         '--start-offset', type=float, default=0.0, metavar='S', help='skip the first S seconds'
@@ -51,6 +58,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         args.wait_for_subscribers,
         args.loop,
         args.start_offset,
+        tuple(args.wait_for),
     )
     with running_player(args.bag, options) as player:
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -43,6 +43,8 @@ class PlayOptions:
         wait_for_subscribers_s: wait up to this long until every topic has a subscriber [s].
         loop: start again at the end, until interrupted.
         start_offset_s: skip this much of the beginning [s].
+        wait_for: topics whose subscribers are enough to wait for, of those the bag has; all of
+            the bag's when it has none of them.
     """
 
     rate: float = 1.0
@@ -51,6 +53,7 @@ class PlayOptions:
     wait_for_subscribers_s: float = 0.0
     loop: bool = False
     start_offset_s: float = 0.0
+    wait_for: tuple[str, ...] = ()
 
 
 @dataclass
@@ -201,13 +204,14 @@ class Player:
 
     def _await_subscribers(self) -> None:
         give_up_s = time.monotonic() + self._options.wait_for_subscribers_s
+        awaited = set(self._options.wait_for) & set(self._publishers) or set(self._publishers)
         while not self._stop.is_set():
             lonely = [
                 topic
                 for topic, publisher in self._publishers.items()
                 if publisher.get_subscription_count() == 0
             ]
-            if not lonely or time.monotonic() >= give_up_s:
+            if awaited.isdisjoint(lonely) or time.monotonic() >= give_up_s:
                 self.report.without_subscriber = sorted(lonely)
                 if self._options.wait_for_subscribers_s > 0:
                     self._stop.wait(_MATCH_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -10,9 +11,11 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import s3e_gnn_ros
-from s3e_gnn_ros.errors import ConfigError, S3EError
+from s3e_gnn_ros.errors import S3EError
+from s3e_gnn_ros.ros.setup_plan import Plan, parse_remaps
 
 NODE_MODULES = {
     'loop_closure': 's3e_gnn_ros.ros.loop_closure_node',
@@ -20,6 +23,7 @@ NODE_MODULES = {
 }
 _CLI_MODULE = 's3e_gnn_ros.cli.main'
 _END_TIMEOUT_S = 10.0
+_START_TIMEOUT_S = 60.0
 
 
 class ChildError(S3EError):
@@ -36,37 +40,63 @@ def cli_command(arguments: Sequence[str]) -> list[str]:
     return [sys.executable, '-m', _CLI_MODULE, *arguments]
 
 
+def player_command(plan: Plan, bag: str, rate: str) -> list[str]:
+    """Return the command line that plays a bag once the nodes of a plan listen."""
+    transports = ('', '/compressed', '/compressedDepth')
+    topics = [topic + transport for topic in plan.remaps.values() for transport in transports]
+    wait = ['--wait-for-subscribers', str(_START_TIMEOUT_S), '--wait-for', *topics]
+    return cli_command(['play', bag, '--rate', rate, *wait])
+
+
 def ros_arguments(
-    config: Path | None = None,
+    config: Path | Sequence[Path] | None = None,
     remaps: Sequence[str] = (),
     namespace: str = '',
     *,
     use_sim_time: bool = False,
+    parameters: Mapping[str, Any] | None = None,
 ) -> list[str]:
     """Return ROS's part of a node's command line.
 
     Args:
-        config: parameter file.
+        config: parameter file, or several of which the later ones win.
         remaps: each FROM:=TO.
         namespace: of the node.
         use_sim_time: take the time from /clock.
+        parameters: over the files, by dotted name.
 
     Raises:
         ConfigError: a remapping is not FROM:=TO.
     """
+    files = [] if config is None else [config] if isinstance(config, Path) else config
     arguments = ['--ros-args']
-    if config is not None:
-        arguments += ['--params-file', str(config)]
-    for remap in remaps:
-        source, _, target = remap.partition(':=')
-        if not source or not target:
-            raise ConfigError(f"remapping is '{remap}' instead of FROM:=TO")
-        arguments += ['-r', remap]
+    for file in files:
+        arguments += ['--params-file', str(file)]
+    for source, target in parse_remaps(remaps).items():
+        arguments += ['-r', f'{source}:={target}']
     if namespace:
         arguments += ['-r', f'__ns:=/{namespace.strip("/")}']
     if use_sim_time:
         arguments += ['-p', 'use_sim_time:=true']
+    for name, value in (parameters or {}).items():
+        arguments += ['-p', f'{name}:={json.dumps(value)}']  # YAML too, and a text stays a text
     return arguments
+
+
+def plan_arguments(plan: Plan) -> list[str]:
+    """Return ROS's part of the command line of each node of a plan."""
+    return ros_arguments(
+        plan.files,
+        [f'{source}:={target}' for source, target in plan.remaps.items()],
+        plan.namespace,
+        use_sim_time=plan.use_sim_time,
+        parameters=plan.parameters,
+    )
+
+
+def plan_commands(plan: Plan) -> dict[str, list[str]]:
+    """Return the command line of each node of a plan."""
+    return {name: node_command(name, plan_arguments(plan)) for name in plan.nodes}
 
 
 def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -162,8 +192,15 @@ class Child:
         self.process.wait()
 
 
-def wait_for_first(children: Sequence[Child], period_s: float = 0.1) -> int:
+def wait_for_first(
+    children: Sequence[Child], helpers: Sequence[Child] = (), period_s: float = 0.1
+) -> int:
     """Wait until one ends or this process is told to, then end the others.
+
+    Args:
+        children: the end of one is the end of all.
+        helpers: may come to a good end before; a failure counts.
+        period_s: between two looks at them [s].
 
     Returns:
         The exit status of the first that ended, 128 plus the signal if one killed it; 0 when
@@ -175,10 +212,10 @@ def wait_for_first(children: Sequence[Child], period_s: float = 0.1) -> int:
         n: signal.signal(n, lambda number, _frame: stopped_by.append(number)) for n in numbers
     }
     try:
-        while not stopped_by and all(child.returncode is None for child in children):
+        while not stopped_by and not _ended(children, helpers):
             time.sleep(period_s)
-        codes = [child.returncode for child in children if child.returncode is not None]
-        for child in children:
+        codes = _ended(children, helpers)
+        for child in (*helpers, *children):
             child.stop()
     finally:
         for number, handler in previous.items():
@@ -186,3 +223,10 @@ def wait_for_first(children: Sequence[Child], period_s: float = 0.1) -> int:
     if stopped_by or not codes:
         return 0
     return codes[0] if codes[0] >= 0 else 128 - codes[0]
+
+
+def _ended(children: Sequence[Child], helpers: Sequence[Child]) -> list[int]:
+    """Return the exit statuses that end the wait."""
+    codes = [child.returncode for child in children]
+    codes += [helper.returncode for helper in helpers if helper.returncode != 0]
+    return [code for code in codes if code is not None]

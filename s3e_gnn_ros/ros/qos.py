@@ -1,12 +1,12 @@
 """Quality of service of every topic.
 
-rclpy logs a warning when a publisher is found whose offer does not match what a subscription asks
-for, so a silent mismatch cannot happen; what the middleware loses is counted through
-:func:`count_lost`.
+A publisher whose offer does not match what a subscription asks for is told of, and what the
+middleware loses is counted, through :func:`count_lost`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from rclpy.qos import (
@@ -42,16 +42,24 @@ def latched_qos(depth: int) -> QoSProfile:
     return _profile(depth, QoSReliabilityPolicy.RELIABLE, QoSDurabilityPolicy.TRANSIENT_LOCAL)
 
 
-def count_lost(statistics: Statistics) -> SubscriptionEventCallbacks:
+def count_lost(
+    statistics: Statistics, on_mismatch: Callable[[], None] | None = None
+) -> SubscriptionEventCallbacks:
     """Count messages the middleware lost before the subscription could take them.
 
     A middleware that cannot tell is used without the count.
+
+    Args:
+        statistics: counts.
+        on_mismatch: called when a publisher is found that cannot serve the subscription; None:
+            rclpy logs which policy is at fault, without the values.
     """
 
     def lost(event: Any) -> None:
         statistics.count('drops.lost_in_transport', event.total_count_change)
 
-    return _LostCallbacks(message_lost=lost)
+    incompatible = None if on_mismatch is None else lambda _event: on_mismatch()
+    return _LostCallbacks(message_lost=lost, incompatible_qos=incompatible)
 
 
 class _LostCallbacks(SubscriptionEventCallbacks):

@@ -78,3 +78,11 @@ def test_code_messages_and_command_come_from_the_install_space(workspace: Path) 
     assert str(workspace / 'install') in out
     assert 'num_inliers=3' in out
     assert out.splitlines()[-1].startswith('s3e-gnn ')
+
+
+def test_setups_are_found_in_the_install_space(workspace: Path) -> None:
+    script = 'source install/setup.bash && s3e-gnn run vins_mono --dry-run'
+    out = _run(['bash', '-c', script], workspace)
+    share = workspace / 'install' / 's3e_gnn_ros' / 'share' / 's3e_gnn_ros'
+    assert f'--params-file {share}/config/vins_mono.yaml' in out
+    assert f'--params-file {share}/config/d455_640x480.yaml' in out

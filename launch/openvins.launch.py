@@ -1,0 +1,10 @@
+"""Both nodes beside OpenVINS: ``ros2 launch s3e_gnn_ros openvins.launch.py``."""
+
+from __future__ import annotations
+
+from launch import LaunchDescription
+from s3e_gnn_ros.ros.launch_files import describe_setup
+
+
+def generate_launch_description() -> LaunchDescription:
+    return describe_setup('openvins')
