@@ -52,6 +52,7 @@ class Collector:
     Attributes:
         queries: by (session, id).
         closures: by (query, match).
+        weights: of each closure in the pose graph by (query, match), 0 for one taken out.
 
     Args:
         on_keyframe: called with each keyframe, image and depth included, in order of arrival.
@@ -60,6 +61,7 @@ class Collector:
     def __init__(self, on_keyframe: Any) -> None:
         self.queries: dict[KeyframeKey, LoopQuery] = {}
         self.closures: dict[tuple[KeyframeKey, KeyframeKey], LoopClosure] = {}
+        self.weights: dict[tuple[KeyframeKey, KeyframeKey], float] = {}
         self._on_keyframe = on_keyframe
         self._context = rclpy.Context()
         rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
@@ -70,6 +72,7 @@ class Collector:
         subscribe(msg.KeyFrame, names.KEYFRAME, self._take_keyframe, reliable_qos(_DEPTH))
         subscribe(msg.LoopQuery, names.QUERY, self._take_query, latched)
         subscribe(msg.LoopClosure, names.CLOSURE, self._take_closure, latched)
+        subscribe(msg.KeyframePoses, names.KEYFRAME_POSES, self._take_weights, latched_qos(1))
         self._clients = {
             name: self._node.create_client(service, name)
             for name, service in (
@@ -127,6 +130,12 @@ class Collector:
         response = self._call(names.GET_KEYFRAMES, srv.GetKeyFrames.Request())
         return [keyframe_from_message(message) for message in response.keyframes]
 
+    def is_taken_out(self, closure: LoopClosure) -> bool:
+        """Whether the pose graph has taken a closure out, as far as it has said."""
+        query = KeyframeKey(closure.query_session, closure.query_id)
+        match = KeyframeKey(closure.match_session, closure.match_id)
+        return self.weights.get((query, match), 1.0) == 0.0
+
     def _call(self, name: str, request: Any) -> Any:
         future = self._clients[name].call_async(request)
         self._executor.spin_until_future_complete(future, timeout_sec=_CALL_TIMEOUT_S)
@@ -146,6 +155,14 @@ class Collector:
         query = KeyframeKey(closure.query_session, closure.query_id)
         match = KeyframeKey(closure.match_session, closure.match_id)
         self.closures[query, match] = closure
+
+    def _take_weights(self, message: msg.KeyframePoses) -> None:
+        queries = zip(message.closure_query_sessions, message.closure_query_ids, strict=True)
+        matches = zip(message.closure_match_sessions, message.closure_match_ids, strict=True)
+        self.weights = {
+            (KeyframeKey(*query), KeyframeKey(*match)): weight
+            for query, match, weight in zip(queries, matches, message.closure_weights, strict=True)
+        }
 
 
 def _status(response: Any) -> NodeStatus:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -11,6 +12,7 @@ from geometry_msgs.msg import Pose as PoseMessage
 from geometry_msgs.msg import Transform, TransformStamped
 from nav_msgs.msg import Odometry
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
@@ -57,6 +59,28 @@ def pose_from_message(message: PoseMessage) -> Pose:
     return se3.pose_from_quat((p.x, p.y, p.z), (q.x, q.y, q.z, q.w))
 
 
+def poses_from_messages(messages: Sequence[PoseMessage]) -> NDArray[np.float64]:
+    """Return the poses (N, 4, 4) of many messages.
+
+    Raises:
+        InputError: one is not finite, or no unit quaternion.
+    """
+    values = [
+        (p.x, p.y, p.z, q.x, q.y, q.z, q.w)
+        for p, q in ((message.position, message.orientation) for message in messages)
+    ]
+    table = np.array(values, dtype=np.float64).reshape(-1, 7)
+    norms = np.linalg.norm(table[:, 3:], axis=1)
+    if not np.isfinite(table).all() or (np.abs(norms - 1.0) > 0.01).any():
+        bad = int(np.argmax(~np.isfinite(table).all(axis=1) | ~(np.abs(norms - 1.0) <= 0.01)))
+        raise InputError(f'pose {bad} of {len(table)} is {table[bad].tolist()}')
+    poses = np.zeros((len(table), 4, 4))
+    if len(table):
+        poses[:, :3, :3] = Rotation.from_quat(table[:, 3:]).as_matrix()
+    poses[:, :3, 3], poses[:, 3, 3] = table[:, :3], 1.0
+    return poses
+
+
 def transform_to_message(
     T_a_b: Pose, stamp_ns: int, frame_a: str, frame_b: str
 ) -> TransformStamped:
@@ -95,6 +119,20 @@ def corrected_odometry(message: Odometry, T_map_odom: Pose, map_frame: str) -> O
         turn = np.kron(np.eye(2), T_map_odom[:3, :3])
         covariance = turn @ covariance @ turn.T
     out.pose.covariance = covariance.reshape(36)
+    return out
+
+
+def odometry_rect(message: Odometry, T_map_odom: Pose) -> Odometry:
+    """Correct the pose of an odometry message as VINS-Fusion does.
+
+    Stamp and frame stay those of the front end, whose world the map begins as; there is neither
+    twist nor covariance.
+
+    Raises:
+        InputError: the pose is not finite or its quaternion not of unit length.
+    """
+    out = Odometry(header=message.header, child_frame_id=message.child_frame_id)
+    out.pose.pose = pose_to_message(T_map_odom @ pose_from_message(message.pose.pose))
     return out
 
 

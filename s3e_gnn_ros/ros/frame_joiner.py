@@ -40,12 +40,12 @@ class HostPoints:
 
     Attributes:
         points_px: (N, 2) float32 pixels in the image as it came.
-        landmarks_odom: (N, 3) float64 in the odometry frame [m].
-        feature_ids: (N,) int64 track numbers.
+        landmarks_m: (N, 3) float64 in the camera's optical frame [m]; NaN where unknown.
+        feature_ids: (N,) int64 track numbers; -1 where unknown.
     """
 
     points_px: NDArray[np.float32]
-    landmarks_odom: NDArray[np.float64]
+    landmarks_m: NDArray[np.float64]
     feature_ids: NDArray[np.int64]
 
 

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
+from s3e_gnn_ros import msg
 from s3e_gnn_ros.geometry import se3
 from s3e_gnn_ros.pose_graph.g2o import G2oGraph, g2o_text
-from s3e_gnn_ros.pose_graph.graph import Edge
+from s3e_gnn_ros.pose_graph.graph import Edge, PoseGraph
 from s3e_gnn_ros.ros.conversions import make_header, stamp_from_ns
 from s3e_gnn_ros.types import KeyframeKey
 
@@ -33,9 +34,10 @@ class GraphSnapshot:
         stamps_ns: (N,) int64.
         T_map_camera: (N, 4, 4) optical frames in the map.
         odometry: pairs of rows tied by odometry.
-        closures: pairs of rows tied by a loop closure.
+        closures: (M, 2) pairs of rows tied by a loop closure, from match to query.
+        weights: (M,) float32, how far each closure is believed: 1 as measured, 0 taken out.
         rejected: pairs of rows whose verification failed.
-        edges: the constraints themselves, those of odometry first.
+        edges: the constraints in the graph, those of odometry first.
     """
 
     keys: list[KeyframeKey]
@@ -43,6 +45,7 @@ class GraphSnapshot:
     T_map_camera: NDArray[np.float64]
     odometry: NDArray[np.intp]
     closures: NDArray[np.intp]
+    weights: NDArray[np.float32]
     rejected: NDArray[np.intp]
     edges: Sequence[Edge]
 
@@ -51,11 +54,12 @@ class GraphSnapshot:
         """The whole graph, or None when it is empty; built when it is first asked for."""
         if not self.keys:
             return None
+        pairs = row_pairs(self.keys, [(edge.i, edge.j) for edge in self.edges])
         covariances = np.array([edge.covariance for edge in self.edges]).reshape(-1, 6, 6)
         return G2oGraph(
             ids=np.arange(len(self.keys)),
             poses=self.T_map_camera,
-            edge_ids=np.concatenate([self.odometry, self.closures]).astype(np.int64),
+            edge_ids=pairs.astype(np.int64),
             edge_poses=np.array([edge.T_i_j for edge in self.edges]).reshape(-1, 4, 4),
             information=np.linalg.inv(covariances),
         )
@@ -67,9 +71,33 @@ EMPTY = GraphSnapshot(
     np.zeros((0, 4, 4)),
     np.zeros((0, 2), np.intp),
     np.zeros((0, 2), np.intp),
+    np.zeros(0, np.float32),
     np.zeros((0, 2), np.intp),
     (),
 )
+
+
+def take_snapshot(
+    graph: PoseGraph, rejected: Sequence[tuple[KeyframeKey, KeyframeKey]]
+) -> GraphSnapshot:
+    """Return what a graph, of at least one keyframe, is at this moment.
+
+    Args:
+        graph: solved.
+        rejected: pairs whose verification failed.
+    """
+    keys = graph.keys
+    closures = graph.closure_weights()
+    return GraphSnapshot(
+        keys,
+        graph.stamps_ns,
+        graph.poses(),
+        row_pairs(keys, [(edge.i, edge.j) for edge in graph.odometry_edges]),
+        row_pairs(keys, [(match, query) for match, query, _ in closures]),
+        np.array([weight for _, _, weight in closures], dtype=np.float32),
+        row_pairs(keys, rejected),
+        graph.odometry_edges + graph.closure_edges,
+    )
 
 
 def row_pairs(
@@ -93,12 +121,14 @@ def path_message(snapshot: GraphSnapshot, map_frame: str) -> Path:
 
 
 def marker_message(snapshot: GraphSnapshot, map_frame: str) -> MarkerArray:
-    """Build three line lists: odometry grey, accepted loops green, rejected ones red."""
+    """Build four line lists: odometry, loops in and taken out of the graph, and rejected ones."""
+    is_in = snapshot.weights > 0
     points = [Point(x=x, y=y, z=z) for x, y, z in snapshot.T_map_camera[:, :3, 3].tolist()]
     kinds = (
         ('odometry', snapshot.odometry, ColorRGBA(r=0.6, g=0.6, b=0.65, a=1.0)),
-        ('closures', snapshot.closures, ColorRGBA(r=0.1, g=0.75, b=0.25, a=1.0)),
+        ('closures', snapshot.closures[is_in], ColorRGBA(r=0.1, g=0.75, b=0.25, a=1.0)),
         ('rejected', snapshot.rejected, ColorRGBA(r=0.9, g=0.2, b=0.15, a=0.35)),
+        ('taken_out', snapshot.closures[~is_in], ColorRGBA(r=0.95, g=0.6, b=0.05, a=0.8)),
     )
     array = MarkerArray()
     for number, (name, pairs, colour) in enumerate(kinds):
@@ -112,6 +142,21 @@ def marker_message(snapshot: GraphSnapshot, map_frame: str) -> MarkerArray:
         marker.points = [points[i] for i in pairs.reshape(-1)]
         array.markers.append(marker)
     return array
+
+
+def keyframe_poses_message(snapshot: GraphSnapshot, map_frame: str) -> msg.KeyframePoses:
+    """Build the corrected poses of all keyframes, with the weight of each closure."""
+    message = msg.KeyframePoses(header=make_header(_newest_ns(snapshot), map_frame))
+    message.sessions = [key.session for key in snapshot.keys]
+    message.keyframe_ids = [key.keyframe_id for key in snapshot.keys]
+    message.t_map_camera = pose_messages(snapshot.T_map_camera)
+    ends = [(snapshot.keys[i], snapshot.keys[j]) for i, j in snapshot.closures.tolist()]
+    message.closure_match_sessions = [match.session for match, _ in ends]
+    message.closure_match_ids = [match.keyframe_id for match, _ in ends]
+    message.closure_query_sessions = [query.session for _, query in ends]
+    message.closure_query_ids = [query.keyframe_id for _, query in ends]
+    message.closure_weights = snapshot.weights.tolist()
+    return message
 
 
 def fill_pose_graph(response: Any, snapshot: GraphSnapshot, map_frame: str) -> Any:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-
-import numpy as np
 
 from s3e_gnn_ros.config import PoseGraphConfig
 from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.geometry.se3 import Pose
-from s3e_gnn_ros.pose_graph.graph import PoseGraph
-from s3e_gnn_ros.ros.graph_messages import EMPTY, GraphSnapshot, row_pairs
-from s3e_gnn_ros.ros.keyframe_inbox import KeyframePose, is_continued
+from s3e_gnn_ros.ros.correction import Correction
+from s3e_gnn_ros.ros.deferred import Job
+from s3e_gnn_ros.ros.graph_builder import Effect, GraphBuilder
+from s3e_gnn_ros.ros.graph_messages import EMPTY, GraphSnapshot, take_snapshot
+from s3e_gnn_ros.ros.keyframe_inbox import KeyframePose
 from s3e_gnn_ros.ros.statistics import Statistics
 from s3e_gnn_ros.ros.worker import Worker
 from s3e_gnn_ros.types import KeyframeKey, LoopClosure
@@ -35,8 +35,9 @@ class GraphWorker:
     """Feeds the pose graph from a queue; all its methods return at once.
 
     Attributes:
-        T_map_odom: (4, 4) latest correction.
+        correction: what the graph makes of the newest live keyframe; None before the first.
         snapshot: what was last published.
+        worker: the thread's queue, for jobs of others that work on the graph.
 
     Args:
         config: of the pose graph.
@@ -52,26 +53,25 @@ class GraphWorker:
         drop: Callable[[str, str], None],
         on_snapshot: Callable[[GraphSnapshot], None],
     ) -> None:
-        self.T_map_odom: Pose = np.eye(4)
+        self.correction: Correction | None = None
         self.snapshot = EMPTY
-        self._graph = PoseGraph(config)
+        self._builder = GraphBuilder(config, drop)
         self._statistics = statistics
         self._drop = drop
         self._on_snapshot = on_snapshot
+        self._live: set[int] = set()
         self._rejected: deque[tuple[KeyframeKey, KeyframeKey]] = deque(maxlen=_MAX_REJECTED)
-        self._last: dict[int, KeyframePose] = {}  # per session
-        self._newest: KeyframePose | None = None
         self._num_unsolved = 0
         self._is_stale = False
         self._wants_snapshot = False
         self._next_snapshot_s = 0.0
         self._needs_finish = False
         self._touched_s = time.monotonic()
-        self._worker: Worker[Callable[[], None]] = Worker(
+        self.worker: Worker[Job] = Worker(
             self._run_job,
             capacity=_CAPACITY,
             name='pose_graph',
-            on_drop=lambda _job: drop('queue_full', 'the pose graph cannot keep up'),
+            on_drop=self._drop_job,
             on_error=self._report_bug,
             on_idle=self._solve,
         )
@@ -79,27 +79,51 @@ class GraphWorker:
     @property
     def depth(self) -> int:
         """Jobs waiting."""
-        return self._worker.depth
+        return self.worker.depth
 
     @property
     def is_busy(self) -> bool:
         """Whether anything given so far is not yet in :attr:`snapshot`, fully optimised."""
-        return self._worker.is_busy or self._is_stale or self._needs_finish
+        return self.worker.is_busy or self._is_stale or self._needs_finish
 
     def add_keyframe(self, keyframe: KeyframePose) -> None:
         """Queue a keyframe."""
-        self._worker.offer(partial(self._add_keyframe, keyframe))
+        self._offer(partial(self._add_keyframe, keyframe))
 
     def add_closure(self, closure: LoopClosure) -> None:
-        """Queue a closure."""
-        self._worker.offer(partial(self._add_closure, closure))
+        """Queue a closure; one of a pair that has another already takes its place."""
+        self._offer(partial(self._add_closure, closure))
 
     def add_batch(
         self, keyframes: Sequence[KeyframePose], closures: Sequence[LoopClosure]
     ) -> None:
         """Queue, as one job, what was recovered."""
         if keyframes or closures:
-            self._worker.offer(partial(self._add_batch, tuple(keyframes), tuple(closures)))
+            self._offer(partial(self._add_batch, tuple(keyframes), tuple(closures)))
+
+    def remove_keyframes(self, keys: Sequence[KeyframeKey]) -> None:
+        """Queue the removal of keyframes; those that are not there are left out."""
+        self._offer(partial(self._remove_keyframes, tuple(keys)))
+
+    def fix(self, poses: Mapping[KeyframeKey, Pose]) -> None:
+        """Queue T_map_camera (4, 4) of keyframes that are to stay where a stored map has them."""
+        self._offer(partial(self._fix, poses))
+
+    def set_live(self, session: int) -> None:
+        """Queue that a session is one of the robot's own: corrections come from these alone."""
+        if session not in self._live:
+            self._live.add(session)
+            self._offer(partial(self._set_live, session))
+
+    def edit(self, action: int, match: KeyframeKey, query: KeyframeKey) -> None:
+        """Do what srv EditClosure asks for; on the worker's thread only.
+
+        Raises:
+            InputError: an unknown action, or no such closure.
+        """
+        self._builder.edit(action, (match, query))
+        self._needs_finish = True
+        self._touch()
 
     def add_rejected(self, query: KeyframeKey, match: KeyframeKey) -> None:
         """Remember a pair whose verification failed, for the markers."""
@@ -107,32 +131,39 @@ class GraphWorker:
 
     def tick(self) -> None:
         """Queue what is due: a snapshot, or the full optimisation once nothing has come lately."""
-        now_s, is_waiting = time.monotonic(), self._worker.depth > 0
+        now_s, is_waiting = time.monotonic(), self.worker.depth > 0
         is_quiet = not is_waiting and now_s - self._touched_s > _QUIET_S
         if self._needs_finish and is_quiet:
-            self._worker.offer(self._finish)
+            self._offer(self._finish)
         elif self._is_stale and (is_quiet or now_s >= self._next_snapshot_s):
             self._wants_snapshot = True  # taken after the job at hand, before all that waits
             if not is_waiting:
-                self._worker.offer(_nothing)
+                self._offer(_nothing)
 
     def close(self) -> None:
         """End the thread."""
-        self._worker.close()
+        self.worker.close()
+
+    def _offer(self, work: Callable[[], None]) -> None:
+        self.worker.offer(Job(partial(self._attempt, work)))
+
+    def _drop_job(self, job: Job) -> None:
+        self._drop('queue_full', 'the pose graph cannot keep up')
+        job.drop()
 
     # In the worker's thread.
 
     def _report_bug(self, err: Exception) -> None:
         self._drop('worker_error', f'{type(err).__name__}: {err}')
 
-    def _run_job(self, job: Callable[[], None]) -> None:
-        self._attempt(job)
+    def _run_job(self, job: Job) -> None:
+        job.run()
         if self._wants_snapshot:
             self._take_snapshot()
 
-    def _attempt(self, job: Callable[[], None]) -> None:
+    def _attempt(self, work: Callable[[], None]) -> None:
         try:
-            job()
+            work()
         except InputError as err:
             self._drop('refused', str(err))
 
@@ -146,25 +177,37 @@ class GraphWorker:
             self._attempt(partial(self._add_closure, closure))
 
     def _add_keyframe(self, keyframe: KeyframePose, max_unsolved: int = _MAX_UNSOLVED) -> None:
-        # The same keyframe as the graph ties it to.
-        before = self._last.get(keyframe.key.session, self._newest)
-        continues = before is not None and is_continued(before, keyframe)
-        self._graph.add_keyframe(
-            keyframe.key, keyframe.stamp_ns, keyframe.T_odom_camera, continues
-        )
-        self._last[keyframe.key.session] = self._newest = keyframe
-        if before is not None and not continues:
+        if self._builder.add_keyframe(keyframe):
             self._statistics.count('odometry_breaks')
         self._statistics.count('keyframes')
         self._touch(max_unsolved)
 
     def _add_closure(self, closure: LoopClosure) -> None:
-        num_before = len(self._graph.closure_edges) + self._graph.num_pending
-        self._graph.add_closure(closure)
-        if len(self._graph.closure_edges) + self._graph.num_pending > num_before:
-            self._statistics.count('closures')
-            self._needs_finish = True
+        effect = self._builder.add_closure(closure)
+        if effect is Effect.NONE:
+            return
+        self._statistics.count('closures' if effect is Effect.ADDED else 'closures_replaced')
+        self._needs_finish = True
         self._touch()
+
+    def _remove_keyframes(self, keys: Sequence[KeyframeKey]) -> None:
+        number = self._builder.remove_keyframes(keys)
+        if number:
+            self._statistics.count('keyframes_removed', number)
+            self._touch()
+
+    def _fix(self, poses: Mapping[KeyframeKey, Pose]) -> None:
+        if self._builder.fix(poses):
+            self._touch()
+
+    def _set_live(self, session: int) -> None:
+        self._builder.set_live(session)
+        self._correct()
+
+    def _correct(self) -> None:
+        """Let odometry be corrected by what is solved."""
+        if self._num_unsolved == 0:
+            self.correction = self._builder.correction()
 
     def _touch(self, max_unsolved: int = _MAX_UNSOLVED) -> None:
         self._touched_s = time.monotonic()
@@ -174,13 +217,13 @@ class GraphWorker:
             self._solve()
 
     def _solve(self) -> None:
-        if self._num_unsolved == 0 or len(self._graph) == 0:
+        if self._num_unsolved == 0 or len(self._builder.graph) == 0:
             return
         started_s = time.perf_counter()
         self._num_unsolved = 0
-        self._graph.update()
+        self._builder.graph.update()
         self._is_stale = True  # also when a snapshot was taken since the last keyframe
-        self.T_map_odom = self._graph.latest_correction()
+        self._correct()
         elapsed_ms = (time.perf_counter() - started_s) * 1e3
         self._statistics.add_stages({'optimisation': elapsed_ms})
 
@@ -188,28 +231,20 @@ class GraphWorker:
         self._needs_finish = False
         # GTSAM keeps the interpreter lock while it solves, so that callbacks wait for it: seconds
         # for all of a large map. iSAM2 keeps that current anyway; only a small one is polished.
-        if len(self._graph) > _MAX_FINISHED:
+        graph = self._builder.graph
+        if len(graph) > _MAX_FINISHED:
             return
-        self._graph.finish()
+        graph.finish()
         self._num_unsolved = 0
-        self.T_map_odom = self._graph.latest_correction()
+        self._correct()
         self._take_snapshot()
 
     def _take_snapshot(self) -> None:
         self._is_stale = self._wants_snapshot = False
-        if len(self._graph) == 0:
+        if len(self._builder.graph) == 0:
             return
         started_s = time.monotonic()
-        graph, keys = self._graph, self._graph.keys
-        self.snapshot = GraphSnapshot(
-            keys,
-            graph.stamps_ns,
-            graph.poses(),
-            row_pairs(keys, [(edge.i, edge.j) for edge in graph.odometry_edges]),
-            row_pairs(keys, [(edge.i, edge.j) for edge in graph.closure_edges]),
-            row_pairs(keys, list(self._rejected)),
-            graph.odometry_edges + graph.closure_edges,
-        )
+        self.snapshot = take_snapshot(self._builder.graph, list(self._rejected))
         self._on_snapshot(self.snapshot)
         ended_s = time.monotonic()
         self._next_snapshot_s = ended_s + _SNAPSHOT_SHARE * (ended_s - started_s)

@@ -32,6 +32,7 @@ class ImageSource:
         inputs: how to subscribe.
         on_picture: called with each picture; stamps increase.
         on_camera: called when :attr:`camera` has become known or changed.
+        needs_camera_info: something is amiss when none comes.
     """
 
     def __init__(
@@ -41,6 +42,8 @@ class ImageSource:
         inputs: Inputs,
         on_picture: Callable[[Picture], None],
         on_camera: Callable[[], None],
+        *,
+        needs_camera_info: bool = True,
     ) -> None:
         is_rectified = is_rectified_topic(node.resolve_topic_name('image'))
         self._tracker = CameraTracker(is_rectified=is_rectified)
@@ -53,7 +56,13 @@ class ImageSource:
         self._last_ns: int | None = None
         self._watch = PartnerWatch(config.sync_queue_size, self._drop_alone)
         self.clear()
-        inputs.subscribe(CameraInfo, 'camera_info', self._take_camera, is_timed=False)
+        inputs.subscribe(
+            CameraInfo,
+            'camera_info',
+            self._take_camera,
+            is_timed=False,
+            is_optional=not needs_camera_info,
+        )
         for topic in self._topics:
             self._subscribe_image(node, topic)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from s3e_gnn_ros.geometry.se3 import Pose
@@ -10,6 +10,8 @@ from s3e_gnn_ros.pose_graph.continuity import is_plausible_step
 from s3e_gnn_ros.types import KeyframeKey
 
 _MAX_LINK_S = 10.0
+_MAX_REMOVED = 100_000
+"""Removed keyframes remembered, so that an answer from before their removal is no surprise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,46 +23,82 @@ class KeyframePose:
         stamp_ns: its stamp.
         T_odom_camera: (4, 4) drifting pose of the optical frame.
         odom_frame: name of the odometry frame.
+        robot_id: whose odometry it is.
     """
 
     key: KeyframeKey
     stamp_ns: int
     T_odom_camera: Pose
     odom_frame: str
+    robot_id: str = ''
 
 
 class KeyframeInbox:
     """Hands on keyframes by session and id without gaps; a gap waits until it is filled.
 
     A back end that starts late, or a message lost on the way, leaves a gap: the owner asks the
-    loop closure node for what :meth:`missing` says, or gives it up.
+    loop closure node for what :meth:`missing` says, or gives it up. Where keyframes were removed
+    from the map there is nothing to wait for.
     """
 
     def __init__(self) -> None:
         self._next_id: dict[int, int] = {}
         self._waiting: dict[KeyframeKey, KeyframePose] = {}
+        self._nothing_from: dict[KeyframeKey, int] = {}  # id from which on nothing lies before it
+        self._removed: dict[KeyframeKey, None] = {}
 
     def push(self, keyframe: KeyframePose) -> bool:
         """Take a keyframe; returns False, and ignores it, when it is known already."""
         key = keyframe.key
-        if key in self._waiting or key.keyframe_id < self._next_id.get(key.session, 0):
+        is_known = key in self._waiting or key.keyframe_id < self._next_id.get(key.session, 0)
+        if is_known or key in self._removed:
             return False
         self._waiting[key] = keyframe
         return True
 
+    def push_history(self, keyframes: Iterable[KeyframePose]) -> None:
+        """Take keyframes of which, within each session, none is missing in between."""
+        before: dict[int, int] = {}
+        for keyframe in sorted(keyframes, key=lambda item: item.key):
+            key = keyframe.key
+            from_id = before.get(key.session, self._next_id.get(key.session, 0))
+            before[key.session] = key.keyframe_id + 1
+            self.push(keyframe)
+            if key in self._waiting:
+                self._nothing_from[key] = from_id
+
+    def remove(self, keys: Iterable[KeyframeKey]) -> None:
+        """Wait for these no longer, and take them no more."""
+        for key in keys:
+            self._removed[key] = None
+            self._waiting.pop(key, None)
+        while len(self._removed) > _MAX_REMOVED:
+            del self._removed[next(iter(self._removed))]
+
     def pop_ready(self) -> Iterator[KeyframePose]:
         """Yield, in order, every keyframe that has no gap before it."""
         for key in sorted(self._waiting):
-            if key.keyframe_id == self._next_id.get(key.session, 0):
+            if self._is_ready(key):
                 self._next_id[key.session] = key.keyframe_id + 1
+                self._nothing_from.pop(key, None)
                 yield self._waiting.pop(key)
+
+    def _is_ready(self, key: KeyframeKey) -> bool:
+        return self._gap(key) >= self._nothing_from.get(key, key.keyframe_id)
+
+    def _gap(self, key: KeyframeKey) -> int:
+        """Return the first id that a waiting keyframe's session still lacks."""
+        next_id = self._next_id.get(key.session, 0)
+        while KeyframeKey(key.session, next_id) in self._removed:
+            next_id += 1
+        return next_id
 
     def missing(self) -> KeyframeKey | None:
         """Return the first keyframe that others wait for, or None."""
         if not self._waiting:
             return None
-        session = min(self._waiting).session
-        return KeyframeKey(session, self._next_id.get(session, 0))
+        first = min(self._waiting)
+        return KeyframeKey(first.session, self._gap(first))
 
     def give_up(self, session: int) -> None:
         """Go on without what is missing before the first waiting keyframe of a session."""
@@ -72,11 +110,12 @@ class KeyframeInbox:
 def is_continued(before: KeyframePose, after: KeyframePose) -> bool:
     """Whether odometry measured the motion between two successive keyframes.
 
-    It did not when its frame is another one, when it jumped (a front end that lost track and
-    started again at its origin), or when a restarted node missed too much in between.
+    It did not when its frame or robot is another one, when it jumped (a front end that lost track
+    and started again at its origin), or when a restarted node missed too much in between.
     """
     elapsed_s = (after.stamp_ns - before.stamp_ns) / 1e9
-    if before.odom_frame != after.odom_frame or elapsed_s <= 0:
+    frames = {(item.robot_id, item.odom_frame) for item in (before, after)}
+    if len(frames) > 1 or elapsed_s <= 0:
         return False
     if before.key.session != after.key.session and elapsed_s > _MAX_LINK_S:
         return False

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from s3e_gnn_ros.config import Config, dump_config
+from s3e_gnn_ros.config import Config
+from s3e_gnn_ros.config_file import dump_config
 from s3e_gnn_ros.data.bag_file import open_bag
 from s3e_gnn_ros.data.bag_poses import read_static_transforms
 from s3e_gnn_ros.data.bag_recording import BagRecording
@@ -242,7 +243,8 @@ def _live_config(
         config.node,
         image_transport='raw' if kinds == {'Image'} else 'compressed',
         use_depth=recording.topics.depth is not None,
-        keyframe_source='odometry',
+        host='odometry',
+        pose_type='odometry',
         reliable_inputs=True,
         publish_images=True,
         queue_size=_KEYFRAME_QUEUE_SIZE,

@@ -89,6 +89,7 @@ class LiveMemory:
             self._collector.closures.values(),
             key=lambda c: (c.query_session, c.query_id, -c.similarity),
         )
+        taken_out = [self._collector.is_taken_out(closure) for closure in closures]
         return ReplayResult(
             name=recording.name,
             stamps_ns=np.array([k.stamp_ns for k in self._history], dtype=np.int64),
@@ -98,7 +99,8 @@ class LiveMemory:
             T_map_camera=np.array([self._poses[key] for key in keys]),
             odometry=_odometry_of_frames(path, recording, self._config.node),
             queries=queries,
-            closures=closures,
+            closures=[c for c, is_out in zip(closures, taken_out, strict=True) if not is_out],
+            rejected=[c for c, is_out in zip(closures, taken_out, strict=True) if is_out],
             config=self._config,
             ground_truth=recording.ground_truth,
             similarity=self._similarity(keys, closures),

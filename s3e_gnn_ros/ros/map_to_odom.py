@@ -9,6 +9,7 @@ from s3e_gnn_ros.data.bag_poses import clean_frame
 from s3e_gnn_ros.geometry.se3 import Pose
 from s3e_gnn_ros.ros import names
 from s3e_gnn_ros.ros.conversions import transform_to_message
+from s3e_gnn_ros.ros.other_publishers import OtherPublishers
 from s3e_gnn_ros.ros.qos import latched_qos, reliable_qos
 
 try:
@@ -20,7 +21,7 @@ _TF_DEPTH = 100
 
 
 class MapToOdom:
-    """Publishes T_map_odom.
+    """Publishes T_map_odom, and warns when somebody else does so as well.
 
     Args:
         node: owns the publisher.
@@ -33,14 +34,15 @@ class MapToOdom:
         self._has_warned = False
         if TFMessage is not None:
             self._publisher = node.create_publisher(TFMessage, '/tf', reliable_qos(_TF_DEPTH))
-            return
-        self._publisher = node.create_publisher(
-            TransformStamped, names.MAP_TO_ODOM, latched_qos(1)
-        )
-        self._logger.warning(
-            f'tf2_msgs is not installed: the transform to {map_frame} is published on '
-            f'{self._publisher.topic_name} instead of /tf'
-        )
+        else:
+            self._publisher = node.create_publisher(
+                TransformStamped, names.MAP_TO_ODOM, latched_qos(1)
+            )
+            self._logger.warning(
+                f'tf2_msgs is not installed: the transform to {map_frame} is published on '
+                f'{self._publisher.topic_name} instead of /tf'
+            )
+        self._others = OtherPublishers(node, self._publisher, map_frame, TFMessage)
 
     def publish(self, T_map_odom: Pose, stamp_ns: int, odom_frame: str) -> None:
         """Publish the transform (4, 4) as of a stamp; none from a frame to itself."""
@@ -48,6 +50,7 @@ class MapToOdom:
             self._warn_once(odom_frame)
             return
         message = transform_to_message(T_map_odom, stamp_ns, self._map_frame, odom_frame)
+        self._others.note_own(message)
         is_tf = TFMessage is not None
         self._publisher.publish(TFMessage(transforms=[message]) if is_tf else message)
 

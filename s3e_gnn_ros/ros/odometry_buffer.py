@@ -10,6 +10,8 @@ from s3e_gnn_ros.geometry.se3 import Pose
 
 CAPACITY_S = 60.0
 """Poses older than this before the newest are forgotten."""
+CAPACITY = 20_000
+"""And so are the oldest of more than about as many: a minute of an IMU's rate."""
 _PRUNE_EVERY = 256
 
 
@@ -29,16 +31,27 @@ class OdometryBuffer:
 
     Args:
         max_gap_s: neighbours further apart than this are not interpolated between [s].
+        capacity_s: poses older than this before the newest are forgotten [s].
+        capacity: poses kept, however close together; up to 256 more until they are forgotten.
     """
 
-    def __init__(self, max_gap_s: float) -> None:
+    def __init__(
+        self, max_gap_s: float, capacity_s: float = CAPACITY_S, capacity: int = CAPACITY
+    ) -> None:
         self._max_gap_ns = max_gap_s * 1e9
+        self._capacity_ns = int(capacity_s * 1e9)
+        self._capacity = capacity
         self._stamps_ns: list[int] = []
         self._poses: list[Pose] = []
 
     def __len__(self) -> int:
         """Return the number of poses."""
         return len(self._stamps_ns)
+
+    @property
+    def newest_ns(self) -> int | None:
+        """Stamp of the newest pose, or None."""
+        return self._stamps_ns[-1] if self._stamps_ns else None
 
     def clear(self) -> None:
         """Forget everything."""
@@ -52,8 +65,9 @@ class OdometryBuffer:
         self._stamps_ns.append(stamp_ns)
         self._poses.append(T_odom_body)
         if len(self._stamps_ns) % _PRUNE_EVERY == 0:
-            keep = bisect_left(self._stamps_ns, stamp_ns - int(CAPACITY_S * 1e9))
-            del self._stamps_ns[:keep], self._poses[:keep]
+            first = bisect_left(self._stamps_ns, stamp_ns - self._capacity_ns)
+            first = max(first, len(self._stamps_ns) - self._capacity)
+            del self._stamps_ns[:first], self._poses[:first]
         return True
 
     def at(self, stamp_ns: int, T_body_camera: Pose) -> Pose | Lookup:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 import warnings
 from contextlib import suppress
@@ -115,11 +116,23 @@ def domain(monkeypatch: pytest.MonkeyPatch) -> int:
     """Set a ROS domain that no other test of this run uses, for this process and its children."""
     global _last_domain
     _last_domain = _last_domain % 101 + 1
+    while not _is_free(_last_domain):  # of another run of the tests, on the same machine
+        _last_domain = _last_domain % 101 + 1
     monkeypatch.setenv('ROS_DOMAIN_ID', str(_last_domain))
     return _last_domain
 
 
 _last_domain = os.getpid() % 101
+
+
+def _is_free(domain: int) -> bool:
+    """Whether nobody has bound a domain's first port (RTPS: 7400 + 250 x domain + 10)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(('127.0.0.1', 7410 + 250 * domain))
+        except OSError:
+            return False
+    return True
 
 
 NODE_CONFIG = """
@@ -194,11 +207,11 @@ class Robot:
             for name, kind in kinds.items()
         }
 
-    def start(self, name: str, *arguments: str):
-        """Start a node, and wait until it listens and answers."""
+    def start(self, name: str, *arguments: str, topic: str = ''):
+        """Start a node, and wait until it listens to a topic of its own and answers."""
         from s3e_gnn_ros.ros.processes import Child, node_command, ros_arguments
 
-        topic = 'image' if name == 'loop_closure' else 'odometry'
+        topic = topic or ('image' if name == 'loop_closure' else 'odometry')
         before = self.publishers[topic].get_subscription_count()
         self._num_started += 1
         command = node_command(name, [*ros_arguments(self._folder / 'config.yaml'), *arguments])
@@ -288,3 +301,13 @@ def robot(domain, tmp_path, monkeypatch, short_lease):
     robot = Robot(tmp_path)
     yield robot
     robot.close()
+
+
+@pytest.fixture
+def caller(robot):
+    """Return a node of the test's own in the domain of the robot."""
+    from ros_services import Caller
+
+    caller = Caller(robot._context)
+    yield caller
+    caller.close()

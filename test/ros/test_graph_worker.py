@@ -15,6 +15,7 @@ from s3e_gnn_ros.geometry import se3
 from s3e_gnn_ros.pose_graph.g2o import g2o_text
 from s3e_gnn_ros.pose_graph.graph import PoseGraph
 from s3e_gnn_ros.ros import graph_worker as module
+from s3e_gnn_ros.ros.deferred import Job
 from s3e_gnn_ros.ros.graph_worker import GraphWorker
 from s3e_gnn_ros.ros.keyframe_inbox import KeyframePose
 from s3e_gnn_ros.ros.statistics import Statistics
@@ -79,7 +80,7 @@ def test_a_long_history_enters_whole(bench):
 
 def test_a_burst_of_single_jobs_waits_and_is_not_dropped(bench):
     gate = threading.Event()
-    bench.worker._worker.offer(gate.wait)  # as a long solve would hold the worker
+    bench.worker.worker.offer(Job(gate.wait))  # as a long solve would hold the worker
     for i in range(15_000):
         bench.worker.add_keyframe(keyframe(1, i))
     assert bench.worker.depth >= 15_000
@@ -132,14 +133,16 @@ def test_only_a_small_map_is_optimised_whole_and_once(bench, monkeypatch, limit,
         time.sleep(0.05)
     assert len(calls) == expected
     assert len(snapshot.closures) == 1
-    np.testing.assert_allclose(snapshot.T_map_camera, bench.worker._graph.poses(), atol=1e-9)
+    np.testing.assert_allclose(
+        snapshot.T_map_camera, bench.worker._builder.graph.poses(), atol=1e-9
+    )
 
 
 def test_a_snapshot_comes_while_jobs_still_wait(bench):
     gates = [threading.Event() for _ in range(3)]
     bench.worker.add_keyframe(keyframe(1, 0))
     for gate in gates:
-        bench.worker._worker.offer(gate.wait)
+        bench.worker.worker.offer(Job(gate.wait))
     while bench.worker.depth > 2:
         time.sleep(0.005)
     bench.worker.tick()
@@ -173,5 +176,5 @@ def test_g2o_on_request_is_that_of_the_graph(bench):
     assert bench.worker.snapshot.g2o is None
     bench.worker.add_batch([keyframe(1, i) for i in range(6)], [closure(5, 0), closure(4, 1)])
     snapshot = bench.rest()
-    assert g2o_text(snapshot.g2o) == g2o_text(bench.worker._graph.to_g2o())
+    assert g2o_text(snapshot.g2o) == g2o_text(bench.worker._builder.graph.to_g2o())
     assert snapshot.g2o is snapshot.g2o

@@ -50,3 +50,14 @@ def test_what_is_not_newer_is_ignored():
     assert not buffer.add(10, np.eye(4))
     assert not buffer.add(9, np.eye(4))
     assert len(buffer) == 1
+
+
+def test_poses_close_together_do_not_fill_the_memory_either():
+    buffer = OdometryBuffer(0.5, capacity=300)
+    for i in range(2000):
+        assert buffer.add(i, np.eye(4))
+        assert len(buffer) <= 300 + 256
+    assert buffer.newest_ns == 1999
+    assert buffer.at(1999 - 299, np.eye(4)) is not Lookup.BEFORE_ODOMETRY
+    buffer.clear()
+    assert buffer.newest_ns is None

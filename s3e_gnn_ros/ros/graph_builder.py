@@ -1,0 +1,211 @@
+"""The pose graph as messages build it up, and what the robot wants to know of it; no threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
+from functools import partial
+
+import numpy as np
+
+from s3e_gnn_ros.config import PoseGraphConfig
+from s3e_gnn_ros.errors import InputError
+from s3e_gnn_ros.geometry.se3 import Pose
+from s3e_gnn_ros.pose_graph.graph import PoseGraph
+from s3e_gnn_ros.ros.correction import Correction
+from s3e_gnn_ros.ros.graph_edits import EDITS, GraphEdits
+from s3e_gnn_ros.ros.keyframe_inbox import KeyframePose, is_continued
+from s3e_gnn_ros.types import KeyframeKey, LoopClosure
+
+Pair = tuple[KeyframeKey, KeyframeKey]
+"""Match and query."""
+
+
+class Effect(Enum):
+    """What became of a closure."""
+
+    NONE = 'known already, as it is'
+    ADDED = 'entered the graph, or waits for its keyframes'
+    REPLACED = 'took the place of another measurement of the same pair'
+
+
+class GraphBuilder:
+    """Adds, replaces and removes; all in one thread.
+
+    Remembers what it was given, so that the graph can be built anew when it turns out, after its
+    first keyframes have come, that these are to stay where they are.
+
+    Attributes:
+        graph: what is built.
+
+    Args:
+        config: of the pose graph.
+        drop: called with reason and sentence for what the graph refuses when it is built anew.
+    """
+
+    def __init__(self, config: PoseGraphConfig, drop: Callable[[str, str], None]) -> None:
+        self.graph = PoseGraph(config)
+        self._config = config
+        self._drop = drop
+        self._keyframes: dict[KeyframeKey, KeyframePose] = {}  # in the order they came
+        self._last: dict[int, KeyframePose] = {}  # per session
+        self._closures: dict[Pair, LoopClosure] = {}
+        self._edits = GraphEdits()
+        self._fixed: dict[KeyframeKey, Pose] = {}
+        self._live: set[int] = set()
+        self._newest_live: KeyframePose | None = None
+
+    def add_keyframe(self, keyframe: KeyframePose) -> bool:
+        """Add a keyframe; returns whether odometry began anew with it.
+
+        Raises:
+            InputError: the graph refuses it.
+        """
+        key = keyframe.key
+        # The same keyframe as the graph ties it to.
+        before = self._last.get(key.session) or self._newest()
+        continues = before is not None and is_continued(before, keyframe)
+        self.graph.add_keyframe(
+            key,
+            keyframe.stamp_ns,
+            keyframe.T_odom_camera,
+            continues,
+            T_map_camera_fixed=self._fixed.get(key),
+        )
+        self._keyframes[key] = self._last[key.session] = keyframe
+        self._note_live(keyframe)
+        return before is not None and not continues
+
+    def add_closure(self, closure: LoopClosure) -> Effect:
+        """Add a closure, or put it in the place of another one of the same pair.
+
+        Raises:
+            InputError: the graph refuses it.
+        """
+        pair = pair_of(closure)
+        known = self._closures.get(pair)
+        if known is not None and _is_same(known, closure):
+            return Effect.NONE
+        if known is None:
+            self.graph.add_closure(closure)
+        else:
+            self.graph.replace_closure(closure)
+        self._closures[pair] = closure
+        return Effect.ADDED if known is None else Effect.REPLACED
+
+    def remove_keyframes(self, keys: Iterable[KeyframeKey]) -> int:
+        """Take keyframes out with their closures; returns how many were there."""
+        gone = {key for key in keys if key in self._keyframes}
+        for key in gone:
+            self.graph.remove_keyframe(key)
+            del self._keyframes[key]
+        if gone:
+            self._forget_pairs(gone)
+            self._last = {key.session: keyframe for key, keyframe in self._keyframes.items()}
+            live = (k for k in self._keyframes.values() if k.key.session in self._live)
+            self._newest_live = max(live, key=lambda k: k.key, default=None)
+        return len(gone)
+
+    def edit(self, action: int, pair: Pair) -> None:
+        """Remove, add again, pin or unpin a closure.
+
+        Args:
+            action: of srv EditClosure.
+            pair: match and query.
+
+        Raises:
+            InputError: an unknown action, or no such closure.
+        """
+        if action not in EDITS:
+            raise InputError(f'action {action} is none of {", ".join(map(str, EDITS))}')
+        EDITS[action](self.graph, *pair)
+        self._edits.note(action, pair)
+
+    def fix(self, poses: Mapping[KeyframeKey, Pose]) -> bool:
+        """Keep keyframes where a stored map has them; returns whether the graph was built anew.
+
+        Args:
+            poses: T_map_camera (4, 4) of each, which may be there already or still to come.
+        """
+        self._fixed.update(poses)
+        if self._keyframes.keys().isdisjoint(poses):
+            return False
+        self._build_anew()
+        return True
+
+    def set_live(self, session: int) -> bool:
+        """Note that a session is one of the robot's own, running now; returns whether it is new.
+
+        Keyframes of a stored map, or of another robot, say nothing of where odometry is now.
+        """
+        if session in self._live:
+            return False
+        self._live.add(session)
+        if session in self._last:
+            self._note_live(self._last[session])
+        return True
+
+    def correction(self) -> Correction | None:
+        """Return what the graph makes of the newest live keyframe; None before the first."""
+        newest = self._newest_live
+        if newest is None:
+            return None
+        try:
+            covariance = self.graph.marginal_covariance(newest.key)
+        except InputError:
+            covariance = None
+        return Correction(
+            newest.key,
+            newest.stamp_ns,
+            newest.odom_frame,
+            self.graph.pose(newest.key),
+            newest.T_odom_camera,
+            self.graph.is_tied(newest.key),
+            covariance,
+        )
+
+    def _newest(self) -> KeyframePose | None:
+        return next(reversed(self._keyframes.values()), None)
+
+    def _note_live(self, keyframe: KeyframePose) -> None:
+        newest = self._newest_live
+        is_newer = newest is None or keyframe.key > newest.key
+        if keyframe.key.session in self._live and is_newer:
+            self._newest_live = keyframe
+
+    def _forget_pairs(self, gone: set[KeyframeKey]) -> None:
+        for pair in [pair for pair in self._closures if not gone.isdisjoint(pair)]:
+            del self._closures[pair]
+            self._edits.forget(pair)
+
+    def _build_anew(self) -> None:
+        keyframes, closures = list(self._keyframes.values()), list(self._closures.values())
+        self.graph = PoseGraph(self._config)
+        self._keyframes, self._last, self._closures = {}, {}, {}
+        for keyframe in keyframes:
+            self._attempt(partial(self.add_keyframe, keyframe))
+        self._attempt(self.graph.update)  # loops start from solved odometry
+        for closure in closures:
+            self._attempt(partial(self.add_closure, closure))
+        for action, pair in self._edits.all():
+            self._attempt(partial(EDITS[action], self.graph, *pair))
+
+    def _attempt(self, call: Callable[[], object]) -> None:
+        try:
+            call()
+        except InputError as err:
+            self._drop('refused', str(err))
+
+
+def pair_of(closure: LoopClosure) -> Pair:
+    """Return match and query."""
+    return (
+        KeyframeKey(closure.match_session, closure.match_id),
+        KeyframeKey(closure.query_session, closure.query_id),
+    )
+
+
+def _is_same(a: LoopClosure, b: LoopClosure) -> bool:
+    return np.array_equal(a.T_match_query, b.T_match_query) and np.array_equal(
+        a.covariance, b.covariance
+    )

@@ -1,0 +1,210 @@
+"""Writes the map as the robot drives: a keyframe is on disk before anybody hears of it."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s3e_gnn_ros.errors import InputError
+from s3e_gnn_ros.map_store.records import StoredKeyframe
+from s3e_gnn_ros.map_store.store import MapStore
+from s3e_gnn_ros.map_store.stored_keyframe import stored_keyframe
+from s3e_gnn_ros.ros.statistics import Statistics
+from s3e_gnn_ros.ros.unwritten_poses import UnwrittenPoses
+from s3e_gnn_ros.types import Keyframe, KeyframeKey, LoopClosure
+
+RETRY_S = 5.0
+POSES_PERIOD_S = 5.0
+MAX_WAITING = 1000
+"""Keyframes, about 200 kB each, that wait for a disk that takes none."""
+
+
+class MapWriter:
+    """Puts keyframes, closures and corrected poses into a map; the worker's thread only.
+
+    A disk that is full, or was taken away, does not stop loop closing: keyframes wait in memory
+    and are tried again. So do closures with keyframes that the map does not hold yet.
+
+    Args:
+        store: the map, opened for writing.
+        thumbnail_width_px: width of the stored pictures.
+        statistics: ``map.stored`` counts keyframes that were written, ``map.waiting`` is the
+            number of those that are published and not yet on disk.
+        drop: called with reason and sentence for every attempt that failed.
+        on_stored: called with each keyframe that can be read from the map from now on.
+    """
+
+    def __init__(
+        self,
+        store: MapStore,
+        thumbnail_width_px: int,
+        statistics: Statistics,
+        drop: Callable[[str, str], None],
+        on_stored: Callable[[KeyframeKey], None] = lambda _key: None,
+    ) -> None:
+        self._store = store
+        self._width_px = thumbnail_width_px
+        self._statistics = statistics
+        self._drop = drop
+        self._on_stored = on_stored
+        self._stored: set[KeyframeKey] = set(store.rows().keys)
+        self._waiting: deque[tuple[StoredKeyframe, tuple[LoopClosure, ...]]] = deque()
+        self._loose: deque[LoopClosure] = deque(maxlen=MAX_WAITING)
+        self._poses = UnwrittenPoses()
+        self._retry_at_s = self._loose_at_s = self._poses_at_s = 0.0
+
+    def add(
+        self,
+        keyframe: Keyframe,
+        closures: Sequence[LoopClosure],
+        odom_frame: str,
+        camera_frame: str,
+    ) -> bool:
+        """Commit a keyframe with its closures; returns whether it is on disk.
+
+        One that is not will be tried again.
+        """
+        stored = stored_keyframe(keyframe, odom_frame, camera_frame, self._width_px)
+        self._waiting.append((stored, tuple(closures)))
+        self._statistics.count('map.waiting')
+        if len(self._waiting) > MAX_WAITING:
+            self._give_up()
+        self._flush()
+        return stored.key in self._stored
+
+    def remove(self, keys: Collection[KeyframeKey]) -> None:
+        """Take keyframes out of the map, and out of what waits for it."""
+        gone = set(keys)
+        kept = [item for item in self._waiting if item[0].key not in gone]
+        self._statistics.count('map.waiting', len(kept) - len(self._waiting))
+        self._waiting = deque(kept)
+        loose = [closure for closure in self._loose if _match(closure) not in gone]
+        self._loose = deque(loose, MAX_WAITING)
+        self._poses.remove(gone)
+        if self._attempt(partial(self._store.remove, sorted(gone))):
+            self._stored -= gone
+
+    def replace_closure(self, closure: LoopClosure) -> None:
+        """Put a better measurement in the place of a closure, wherever that is by now."""
+        for index, (keyframe, closures) in enumerate(self._waiting):
+            if keyframe.key == _query(closure):
+                refined = tuple(closure if _ends(c) == _ends(closure) else c for c in closures)
+                self._waiting[index] = keyframe, refined
+                return
+        if any(_ends(closure) == _ends(each) for each in self._loose):
+            loose = (closure if _ends(c) == _ends(closure) else c for c in self._loose)
+            self._loose = deque(loose, MAX_WAITING)
+        else:
+            self._attempt(partial(self._store.replace_closure, closure))
+
+    def note_copied(self, keys: Collection[KeyframeKey]) -> None:
+        """Learn that another map's keyframes have been copied into this one."""
+        self._stored.update(keys)
+
+    def take_poses(self, keys: Sequence[KeyframeKey], T_map_camera: NDArray[np.float64]) -> None:
+        """Remember corrected poses (N, 4, 4) until they are written."""
+        self._poses.take(keys, T_map_camera)
+
+    def take_weights(self, weights: Sequence[tuple[KeyframeKey, KeyframeKey, float]]) -> None:
+        """Remember how far each closure (match, query) is believed, until that is written."""
+        self._poses.take_weights(weights)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether :meth:`tick` has something to do now."""
+        now_s = time.monotonic()
+        return (
+            (bool(self._waiting) and now_s >= self._retry_at_s)
+            or (bool(self._loose) and now_s >= self._loose_at_s)
+            or (self._poses.has_changes and now_s >= self._poses_at_s)
+        )
+
+    def tick(self) -> None:
+        """Write what is due: what failed before, and corrected poses now and then."""
+        self._flush()
+        if self._loose and time.monotonic() >= self._loose_at_s:
+            self._tie_loose()
+        if self._poses.has_changes and time.monotonic() >= self._poses_at_s:
+            self._write_poses()
+
+    def flush(self) -> None:
+        """Write everything that is left, at once."""
+        self._retry_at_s = 0.0
+        self._flush()
+        self._tie_loose()
+        self._write_poses()
+
+    def close(self) -> None:
+        """Write everything that is left and close the map."""
+        self.flush()
+        self._store.close()
+
+    def _flush(self) -> None:
+        while self._waiting and time.monotonic() >= self._retry_at_s:
+            keyframe, closures = self._waiting[0]
+            if not self._attempt(partial(self._write, keyframe, closures)):
+                # Whatever is wrong with this one, the next try begins with another.
+                self._waiting.rotate(-1)
+                self._retry_at_s = time.monotonic() + RETRY_S
+                return
+            self._waiting.popleft()
+            self._statistics.count('map.waiting', -1)
+
+    def _write(self, keyframe: StoredKeyframe, closures: Sequence[LoopClosure]) -> None:
+        """Write a keyframe in one transaction with the closures whose match is there."""
+        key = keyframe.key
+        if key not in self._stored:
+            tied = [closure for closure in closures if _match(closure) in self._stored]
+            self._store.add(keyframe, tied)
+            self._loose += [closure for closure in closures if _match(closure) not in self._stored]
+            self._stored.add(key)
+            self._statistics.count('map.stored')
+        self._on_stored(key)
+
+    def _tie_loose(self) -> None:
+        """Write the closures whose match has come into the map since."""
+        self._loose_at_s = time.monotonic() + RETRY_S
+        for _ in range(len(self._loose)):
+            closure = self._loose.popleft()
+            if _match(closure) not in self._stored or not self._attempt(
+                partial(self._store.add_closure, closure)
+            ):
+                self._loose.append(closure)
+
+    def _write_poses(self) -> None:
+        self._poses_at_s = time.monotonic() + POSES_PERIOD_S
+        self._attempt(partial(self._poses.write, self._store))
+
+    def _attempt(self, write: Callable[[], object]) -> bool:
+        try:
+            write()
+        except InputError as err:
+            self._drop('map_write', str(err))
+            return False
+        return True
+
+    def _give_up(self) -> None:
+        keyframe, _ = self._waiting.popleft()
+        self._statistics.count('map.waiting', -1)
+        self._drop(
+            'map_lost',
+            f'keyframe {keyframe.key.keyframe_id} of session {keyframe.key.session} will be '
+            f'missing from the map: {MAX_WAITING} keyframes wait for the disk',
+        )
+
+
+def _match(closure: LoopClosure) -> KeyframeKey:
+    return KeyframeKey(closure.match_session, closure.match_id)
+
+
+def _query(closure: LoopClosure) -> KeyframeKey:
+    return KeyframeKey(closure.query_session, closure.query_id)
+
+
+def _ends(closure: LoopClosure) -> tuple[KeyframeKey, KeyframeKey]:
+    return _match(closure), _query(closure)
