@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.geometry.se3 import Pose
 from s3e_gnn_ros.graph.block_matrix import BlockMatrix
+from s3e_gnn_ros.graph.bulk_edges import fill_slots
 from s3e_gnn_ros.graph.gnn_config import GNNConfig
 
 _MAX_ODOMETRY = 2  # the keyframe before and the one after
@@ -47,7 +48,7 @@ class EmbeddingPoseGraph:
         self._embeddings = BlockMatrix(self._dim, np.float16)
         self._poses = BlockMatrix(12, np.float32)
         self._stamps_ns = BlockMatrix(1, np.int64)
-        self._sessions = BlockMatrix(1, np.int32)
+        self._sessions = BlockMatrix(1, np.int64)
         self._is_alive = BlockMatrix(1, np.bool_)
         self._num_alive = 0
 
@@ -95,17 +96,52 @@ class EmbeddingPoseGraph:
         embedding = np.asarray(embedding)
         if embedding.shape != (self._dim,):
             raise InputError(f'an embedding is {embedding.shape} instead of ({self._dim},)')
-        if not np.isfinite(embedding).all():
+        pose = np.full((4, 4), np.nan) if T_odom_camera is None else T_odom_camera
+        nodes = self.add_nodes(
+            embedding[None],
+            stamps_ns=np.array([stamp_ns]),
+            sessions=np.array([session]),
+            T_odom_camera=pose[None],
+        )
+        return int(nodes[0])
+
+    def add_nodes(
+        self,
+        embeddings: NDArray[np.floating],
+        *,
+        stamps_ns: NDArray[np.int64],
+        sessions: NDArray[np.int64],
+        T_odom_camera: NDArray[np.float64],
+    ) -> NDArray[np.int64]:
+        """Add keyframes without edges.
+
+        Args:
+            embeddings: (N, D) unit length.
+            stamps_ns: (N,) of the images.
+            sessions: (N,) of the recordings.
+            T_odom_camera: (N, 4, 4) poses of the camera, NaN where unknown.
+
+        Returns:
+            The numbers (N,) of the nodes, consecutive.
+
+        Raises:
+            InputError: the embeddings have another shape, or a value that is not finite; nothing
+                was added then.
+        """
+        num = len(stamps_ns)
+        if embeddings.shape != (num, self._dim):
+            raise InputError(f'embeddings are {embeddings.shape} instead of ({num}, {self._dim})')
+        if not np.isfinite(embeddings).all():
             raise InputError('an embedding holds values that are not finite')
-        pose = np.full(12, np.nan) if T_odom_camera is None else T_odom_camera[:3].ravel()
-        self._embeddings.append(embedding[None])
-        self._poses.append(pose[None])
-        self._stamps_ns.append(np.array([[stamp_ns]]))
-        self._sessions.append(np.array([[session]]))
-        self._adjacency.append(np.full((1, self._slots[EdgeKind.LOOP].stop), _NONE))
-        self._is_alive.append(np.ones((1, 1), dtype=bool))
-        self._num_alive += 1
-        return self.num_ids - 1
+        first = self.num_ids
+        self._embeddings.append(embeddings)
+        self._poses.append(T_odom_camera[:, :3].reshape(num, 12))
+        self._stamps_ns.append(stamps_ns[:, None])
+        self._sessions.append(sessions[:, None])
+        self._adjacency.append(np.full((num, self._slots[EdgeKind.LOOP].stop), _NONE))
+        self._is_alive.append(np.ones((num, 1), dtype=bool))
+        self._num_alive += num
+        return np.arange(first, self.num_ids)
 
     def add_edge(self, first: int, second: int, kind: EdgeKind) -> bool:
         """Join two nodes.
@@ -128,6 +164,32 @@ class EmbeddingPoseGraph:
         ours[self._slots[kind]][free[0][0]] = second
         theirs[self._slots[kind]][free[1][0]] = first
         return True
+
+    def add_edges(self, edges: NDArray[np.int64], kinds: Sequence[EdgeKind]) -> NDArray[np.bool_]:
+        """Join many nodes: as :meth:`add_edge` for one pair after the other, but quickly.
+
+        Args:
+            edges: (E, 2) nodes.
+            kinds: (E,) why they are joined.
+
+        Returns:
+            (E,) False where :meth:`add_edge` would return it.
+
+        Raises:
+            InputError: a node is unknown, or both of an edge are the same; nothing was joined.
+        """
+        nodes = np.unique(edges)
+        is_here = (nodes >= 0) & (nodes < self.num_ids)
+        is_here[is_here] = self._is_alive.rows(nodes[is_here])[:, 0]
+        for node in nodes[~is_here].tolist():
+            self._edges(node)  # says so
+        same = np.flatnonzero(edges[:, 0] == edges[:, 1])
+        if len(same):
+            raise InputError(f'node {edges[same[0], 0]} cannot be joined with itself')
+        rows = self._adjacency.rows(nodes)
+        is_new = fill_slots(rows, nodes, edges, [self._slots[kind] for kind in kinds], _NONE)
+        self._adjacency.assign(nodes, rows)
+        return is_new
 
     def remove_edge(self, first: int, second: int) -> None:
         """Part two nodes.
@@ -206,7 +268,7 @@ class EmbeddingPoseGraph:
         """Return the stamps (n,) of some nodes."""
         return self._stamps_ns.rows(nodes)[:, 0]
 
-    def sessions(self, nodes: NDArray[np.int64]) -> NDArray[np.int32]:
+    def sessions(self, nodes: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the sessions (n,) of some nodes."""
         return self._sessions.rows(nodes)[:, 0]
 

@@ -19,8 +19,8 @@ _Array = NDArray[np.float32]
 class InferenceGNN:
     """A GNN whose weights do not change any more.
 
-    Small graphs go through numpy, large ones and the paper's form through the modules
-    themselves; equal within 1e-5.
+    The improved form goes through numpy, the paper's through the modules themselves; equal
+    within 1e-5.
 
     Args:
         gnn: trained; its weights are copied.
@@ -51,6 +51,9 @@ class InferenceGNN:
         wanted = np.arange(len(embeddings)) if wanted is None else wanted
         if self._small is not None and len(embeddings) <= _MAX_DENSE_NODES:
             return self._small.logits(embeddings, edge_index, wanted)
+        if self._small is not None:
+            every: _Array = self._small.logits_of_many(embeddings, edge_index)[wanted]
+            return every
         logits = self._gnn(torch.from_numpy(embeddings), torch.from_numpy(edge_index))
         found: _Array = logits.numpy()[wanted]
         return found

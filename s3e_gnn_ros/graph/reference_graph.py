@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from s3e_gnn_ros.graph.query import index_queries, index_vectors
 _REACH = NUM_LAYERS - 1
 """A new edge changes the first layer at its ends, the last one this many hops further."""
 
-_CHUNK = 1024
+_CHUNK = 8192
 
 
 class ReferenceGraph:
@@ -71,6 +72,27 @@ class ReferenceGraph:
         )
         self._changed.add(node)
         return node
+
+    def add_nodes(
+        self,
+        embeddings: NDArray[np.floating],
+        *,
+        stamps_ns: NDArray[np.int64],
+        sessions: NDArray[np.int64],
+        T_odom_camera: NDArray[np.float64],
+    ) -> NDArray[np.int64]:
+        """Add keyframes; see :meth:`EmbeddingPoseGraph.add_nodes`."""
+        nodes = self.graph.add_nodes(
+            embeddings, stamps_ns=stamps_ns, sessions=sessions, T_odom_camera=T_odom_camera
+        )
+        self._changed.update(nodes.tolist())
+        return nodes
+
+    def add_edges(self, edges: NDArray[np.int64], kinds: Sequence[EdgeKind]) -> NDArray[np.bool_]:
+        """Join many nodes; see :meth:`EmbeddingPoseGraph.add_edges`."""
+        is_new = self.graph.add_edges(edges, kinds)
+        self._changed.update(edges[is_new].ravel().tolist())
+        return is_new
 
     def add_edge(self, first: int, second: int, kind: EdgeKind) -> bool:
         """Join two nodes; see :meth:`EmbeddingPoseGraph.add_edge`."""

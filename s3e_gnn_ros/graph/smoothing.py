@@ -1,4 +1,4 @@
-""":class:`~s3e_gnn_ros.graph.gnn.SmoothingGNN` in numpy, for the few nodes around a keyframe."""
+""":class:`~s3e_gnn_ros.graph.gnn.SmoothingGNN` in numpy: of a few nodes, or of a whole map."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from s3e_gnn_ros.graph.gnn import SmoothingGNN
 
 _Array = NDArray[np.float32]
+_EDGES_AT_ONCE = 4096
 
 
 @dataclass(frozen=True, eq=False)
 class SmallSmoothing:
-    """Copies of the weights; sums over edges are dense products.
+    """Copies of the weights; sums over edges are dense products, or sparse ones of large graphs.
 
     Attributes:
         logit_scale: a.
@@ -80,17 +82,45 @@ class SmallSmoothing:
         out: _Array = self.logit_scale * x[wanted]
         return out
 
+    def logits_of_many(self, embeddings: _Array, edge_index: NDArray[np.int64]) -> _Array:
+        """Return the logits (N, K) of all nodes of a large graph of embeddings (N, D)."""
+        source, target = edge_index
+        gates = self._opened(embeddings, edge_index, _cosines(embeddings, edge_index))  # (E, L)
+        gates *= self.reference_strengths
+        x = embeddings
+        for layer in gates.T:
+            between = sparse.csr_array((layer, (target, source)), shape=(len(x), len(x)))
+            x = x + between @ x
+            x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+        out: _Array = self.logit_scale * x
+        return out
+
     def _gates(self, embeddings: _Array, edge_index: NDArray[np.int64]) -> _Array:
         """Return how far each edge is trusted in each layer (E, L)."""
         source, target = edge_index
+        cosine = (embeddings @ embeddings.T)[source, target]  # (E,)
+        return self._opened(embeddings, edge_index, cosine)
+
+    def _opened(self, embeddings: _Array, edge_index: NDArray[np.int64], cosine: _Array) -> _Array:
+        source, target = edge_index
         projected = (embeddings @ self.edge_source)[source]
         projected += (embeddings @ self.edge_target + self.edge_bias)[target]  # (E, R)
-        cosine = (embeddings @ embeddings.T)[source, target]  # (E,)
         opening = np.maximum(projected, 0.0) @ self.gates[:-1]
         opening += cosine[:, None] * self.gates[-1] + self.gate_biases
         with np.errstate(over='ignore'):  # a gate shut for good
             gates: _Array = 1.0 / (1.0 + np.exp(-opening))
         return gates
+
+
+def _cosines(embeddings: _Array, edge_index: NDArray[np.int64]) -> _Array:
+    """Return the inner product (E,) of the ends of each edge, a part at a time to spare memory."""
+    source, target = edge_index
+    cosine = np.empty(len(source), dtype=np.float32)
+    for start in range(0, len(source), _EDGES_AT_ONCE):
+        part = slice(start, start + _EDGES_AT_ONCE)
+        ends = embeddings[source[part]], embeddings[target[part]]
+        cosine[part] = np.einsum('ed,ed->e', *ends)
+    return cosine
 
 
 def needed_rows(

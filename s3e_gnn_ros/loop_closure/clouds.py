@@ -20,14 +20,17 @@ class CloudCache:
     def __init__(self, min_depth_m: float, max_depth_m: float, size: int = 32) -> None:
         self._range = min_depth_m, max_depth_m
         self._size = size
-        self._clouds: OrderedDict[tuple[int, int], DepthCloud | None] = OrderedDict()
+        self._clouds: OrderedDict[tuple[int, int], tuple[DepthImage, DepthCloud | None]] = (
+            OrderedDict()
+        )
 
     def get(self, view: View, depth: DepthImage) -> DepthCloud | None:
         """Return the cloud of a view's depth; None when too little of it is valid."""
         key = view.session, view.keyframe_id
-        if key not in self._clouds:
-            self._clouds[key] = make_cloud(depth, *self._range)
+        # Images that are relocalised belong to no session and may share a number.
+        if key not in self._clouds or self._clouds[key][0] is not depth:
+            self._clouds[key] = depth, make_cloud(depth, *self._range)
             if len(self._clouds) > self._size:
                 self._clouds.popitem(last=False)
         self._clouds.move_to_end(key)
-        return self._clouds[key]
+        return self._clouds[key][1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -19,6 +19,7 @@ from s3e_gnn_ros.loop_closure.matching import (
     match_descriptors,
     match_patches,
 )
+from s3e_gnn_ros.loop_closure.measurements import Direction, Measurements
 from s3e_gnn_ros.loop_closure.view import View
 from s3e_gnn_ros.types import Status
 
@@ -41,6 +42,7 @@ class Verification:
         covariance: (6, 6), rotation first, perturbation on the right; None if rejected.
         matches: (P, 2) indices of matched features of query and match.
         is_inlier: (P,) mask of the matches that agree with the pose.
+        measured: what each test found, as far as it came.
     """
 
     status: Status
@@ -48,6 +50,7 @@ class Verification:
     covariance: NDArray[np.float64] | None = None
     matches: NDArray[np.intp] = field(default_factory=_no_matches)
     is_inlier: NDArray[np.bool_] = field(default_factory=_no_inliers)
+    measured: Measurements = field(default_factory=Measurements)
 
     @property
     def num_inliers(self) -> int:
@@ -88,23 +91,62 @@ class Verifier:
         refinement on all inliers; alignment of the two depth images and a check that neither
         contradicts the other; the covariance from what supported the pose.
         """
+        matches, measured = _no_matches(), Measurements()
         try:
-            matches = self._match(query, match)
-            T, is_inlier = self._solve(query, match, matches)
+            matches = self._match(query, match, measured)
+            T, is_inlier = self._solve(query, match, matches, measured)
             T, information = self._refine(query, match, matches[is_inlier], T)
-            if self._config.refine_with_depth:
-                T, information = self._align_depth(query, match, T, information)
-            self._check_depth(query, match, T)
-            covariance = self._covariance(information)
+            T, covariance = self._settle(query, match, T, information, measured)
+        except _RejectedError as rejected:
+            outcome = rejected.verification
+            # Whatever test failed, and in whichever direction: those of query and match.
+            matches = matches if len(matches) else outcome.matches
+            return replace(outcome, matches=matches, measured=measured)
+        except cv2.error:  # a degenerate sample; the keyframe must not be lost for it
+            status = Status.NO_GEOMETRICAL_CONSISTENCY
+            return Verification(status, matches=matches, measured=measured)
+        except np.linalg.LinAlgError:  # the information has no inverse: a direction is unknown
+            return Verification(Status.UNCERTAIN_POSE, matches=matches, measured=measured)
+        return Verification(Status.LOOP_DETECTED, T, covariance, matches, is_inlier, measured)
+
+    def settle(
+        self, query: View, match: View, T_match_query: Pose, information: NDArray[np.float64]
+    ) -> Verification:
+        """Refine a pose that was found otherwise by the two depth images, and test it.
+
+        Args:
+            query: the image.
+            match: a keyframe.
+            T_match_query: pose (4, 4).
+            information: (6, 6) rotation first, of a perturbation on the right.
+
+        Returns:
+            LOOP_DETECTED with the refined pose and its covariance, or the test that failed; of
+            keyframes without depth, whether the pose is certain enough.
+        """
+        try:
+            T, covariance = self._settle(query, match, T_match_query, information, Measurements())
         except _RejectedError as rejected:
             return rejected.verification
-        except cv2.error:  # a degenerate sample; the keyframe must not be lost for it
-            return Verification(Status.NO_GEOMETRICAL_CONSISTENCY)
-        except np.linalg.LinAlgError:  # the information has no inverse: a direction is unknown
+        except np.linalg.LinAlgError:
             return Verification(Status.UNCERTAIN_POSE)
-        return Verification(Status.LOOP_DETECTED, T, covariance, matches, is_inlier)
+        return Verification(Status.LOOP_DETECTED, T, covariance)
 
-    def _match(self, query: View, match: View) -> NDArray[np.intp]:
+    def _settle(
+        self,
+        query: View,
+        match: View,
+        T_match_query: Pose,
+        information: NDArray[np.float64],
+        measured: Measurements,
+    ) -> tuple[Pose, NDArray[np.float64]]:
+        T = T_match_query
+        if self._config.refine_with_depth:
+            T, information = self._align_depth(query, match, T, information, measured)
+        self._check_depth(query, match, T, measured)
+        return T, self._covariance(information, measured)
+
+    def _match(self, query: View, match: View, measured: Measurements) -> NDArray[np.intp]:
         """Match ORB descriptors, and beside them the encoder's where both keyframes have them."""
         config = self._config
         matches = match_descriptors(
@@ -113,36 +155,43 @@ class Verifier:
             config.max_hamming,
             config.match_ratio,
         )
+        measured.num_orb = len(matches)
         if config.use_patches and query.patches is not None and match.patches is not None:
             learned = match_patches(query.patches, match.patches, config.min_patch_similarity)
             matches = join_matches(matches, learned)
+            measured.num_learned = len(matches) - measured.num_orb
         if len(matches) < config.min_matches:
             raise _RejectedError(Verification(Status.TOO_FEW_MATCHES, matches=matches))
         return matches
 
     def _solve(
-        self, query: View, match: View, matches: NDArray[np.intp]
+        self, query: View, match: View, matches: NDArray[np.intp], measured: Measurements
     ) -> tuple[Pose, NDArray[np.bool_]]:
         """Run PnP both ways; returns T_match_query and the inliers (P,) of either."""
-        T_query_match, forward = self._pnp(query, match, matches)
-        T_match_query, backward = self._pnp(match, query, matches[:, ::-1])
+        T_query_match, forward = self._pnp(query, match, matches, measured.forward)
+        T_match_query, backward = self._pnp(match, query, matches[:, ::-1], measured.backward)
         is_inlier = forward | backward
         if T_query_match is None:
             if T_match_query is None:
                 raise _RejectedError(Verification(Status.NO_LANDMARKS, matches=matches))
             return T_match_query, is_inlier
-        if T_match_query is not None and self._disagrees(T_query_match @ T_match_query):
-            status = Status.FORWARD_BACKWARD_DISAGREE
-            raise _RejectedError(Verification(status, matches=matches, is_inlier=is_inlier))
+        if T_match_query is not None:
+            apart = T_query_match @ T_match_query
+            measured.disagreement_m = se3.translation_m(apart)
+            measured.disagreement_deg = se3.rotation_angle_deg(apart)
+            if self._disagrees(apart):
+                status = Status.FORWARD_BACKWARD_DISAGREE
+                raise _RejectedError(Verification(status, matches=matches, is_inlier=is_inlier))
         return se3.inverse(T_query_match), is_inlier
 
     def _pnp(
-        self, seeing: View, seen: View, matches: NDArray[np.intp]
+        self, seeing: View, seen: View, matches: NDArray[np.intp], measured: Direction
     ) -> tuple[Pose | None, NDArray[np.bool_]]:
         """Locate ``seeing`` by the landmarks of ``seen``; None where too few are known."""
         config = self._config
         usable = seen.features.has_landmark[matches[:, 1]]
         is_inlier = np.zeros(len(matches), dtype=bool)
+        measured.num_landmarks = int(usable.sum())
         if usable.sum() < config.min_inliers:
             return None, is_inlier
         observations = self._observations(seeing, seen, matches[usable])
@@ -151,7 +200,8 @@ class Verifier:
         if solution is None:
             raise _RejectedError(Verification(Status.NO_GEOMETRICAL_CONSISTENCY, matches=matches))
         is_inlier[np.flatnonzero(usable)[solution[1]]] = True
-        self._check_inliers(seeing, matches, is_inlier, int(usable.sum()))
+        measured.is_inlier = is_inlier
+        self._check_inliers(seeing, matches, is_inlier, measured)
         return solution[0], is_inlier
 
     def _check_inliers(
@@ -159,11 +209,11 @@ class Verifier:
         seeing: View,
         matches: NDArray[np.intp],
         is_inlier: NDArray[np.bool_],
-        num_tried: int,
+        measured: Direction,
     ) -> None:
         config = self._config
         status = None
-        num_inliers = int(is_inlier.sum())
+        num_inliers, num_tried = int(is_inlier.sum()), int(measured.num_landmarks or 0)
         if num_inliers < config.min_inliers:
             status = Status.TOO_FEW_INLIERS
         elif num_inliers < config.min_inlier_ratio * num_tried:
@@ -172,6 +222,7 @@ class Verifier:
             points = seeing.features.points_px[matches[is_inlier, 0]]
             camera = seeing.camera
             area = cv2.contourArea(cv2.convexHull(points)) / (camera.width * camera.height)
+            measured.area = float(area)
             if area < config.min_inlier_area:
                 status = Status.INLIERS_TOO_CONCENTRATED
         if status is not None:
@@ -203,7 +254,12 @@ class Verifier:
         return keyframe.features.has_landmark[indices]
 
     def _align_depth(
-        self, query: View, match: View, T_match_query: Pose, information: NDArray[np.float64]
+        self,
+        query: View,
+        match: View,
+        T_match_query: Pose,
+        information: NDArray[np.float64],
+        measured: Measurements,
     ) -> tuple[Pose, NDArray[np.float64]]:
         """Refine on the two depth images, where both have enough and they can be aligned."""
         if query.depth is None or match.depth is None:
@@ -215,6 +271,8 @@ class Verifier:
         if aligned is None:
             return T_match_query, information
         moved = se3.inverse(T_match_query) @ aligned[0]
+        measured.alignment_m = se3.translation_m(moved)
+        measured.alignment_deg = se3.rotation_angle_deg(moved)
         if self._disagrees(moved):
             raise _RejectedError(Verification(Status.DEPTH_DISAGREES))
         # Colour and depth are rarely registered to a pixel, an error all landmarks share; the
@@ -223,15 +281,16 @@ class Verifier:
         limited = np.asarray(np.linalg.inv(np.linalg.inv(information) + shared), np.float64)
         return fuse(T_match_query, limited, *aligned)
 
-    def _check_depth(self, query: View, match: View, T_match_query: Pose) -> None:
+    def _check_depth(
+        self, query: View, match: View, T_match_query: Pose, measured: Measurements
+    ) -> None:
         """Reject a pose that the depth images contradict."""
         if query.depth is None or match.depth is None:
             return
-        for near, far, T in (
-            (match.depth, query.depth, T_match_query),
-            (query.depth, match.depth, se3.inverse(T_match_query)),
-        ):
-            found = depth_agreement(near, far, T)
+        T_query_match = se3.inverse(T_match_query)
+        measured.depth_forward = depth_agreement(match.depth, query.depth, T_match_query)
+        measured.depth_backward = depth_agreement(query.depth, match.depth, T_query_match)
+        for found in (measured.depth_forward, measured.depth_backward):
             if (
                 found.overlap < self._config.min_depth_overlap
                 or found.agreement < self._config.min_depth_agreement
@@ -245,7 +304,9 @@ class Verifier:
             or se3.rotation_angle_deg(difference) > config.max_disagreement_deg
         )
 
-    def _covariance(self, information: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _covariance(
+        self, information: NDArray[np.float64], measured: Measurements
+    ) -> NDArray[np.float64]:
         """Invert and inflate the information; reject a pose known too poorly to be of use."""
         config = self._config
         floor = _floor(config.min_sigma_deg, config.min_sigma_m)
@@ -253,8 +314,9 @@ class Verifier:
         variances = np.diag(covariance)
         if not (np.isfinite(covariance).all() and (variances > 0).all()):
             raise _RejectedError(Verification(Status.UNCERTAIN_POSE))
-        rotation_deg = np.degrees(np.sqrt(variances[:3].max()))
-        if rotation_deg > config.max_sigma_deg or variances[3:].max() > config.max_sigma_m**2:
+        measured.sigma_deg = float(np.degrees(np.sqrt(variances[:3].max())))
+        measured.sigma_m = float(np.sqrt(variances[3:].max()))
+        if measured.sigma_deg > config.max_sigma_deg or measured.sigma_m > config.max_sigma_m:
             raise _RejectedError(Verification(Status.UNCERTAIN_POSE))
         return (covariance + covariance.T) / 2
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
+from s3e_gnn_ros.retrieval.interface import Scores, StoredEntries
 from s3e_gnn_ros.retrieval.inverted_index import InvertedIndex
 from s3e_gnn_ros.retrieval.vocabulary import BowVector, Vocabulary
 from s3e_gnn_ros.types import Features, Frame, Keyframe
@@ -45,6 +48,20 @@ class BagOfWords:
     def join(self, query: int, match: int) -> None:
         """Do nothing: words know of no graph."""
 
+    def remove(self, entry: int) -> None:
+        """Forget an entry.
+
+        Raises:
+            InputError: it is unknown, or removed already.
+        """
+        self._index.remove(entry)
+
+    def restore(self, stored: StoredEntries) -> None:
+        """Add the keyframes of a stored map: their words are looked up anew."""
+        # All before the first is added: a damaged map must not leave a half of itself here.
+        for vector in [self._vocabulary.transform(each) for each in stored.descriptors]:
+            self._index.add(vector)
+
     def similarities(self, keyframe: Keyframe) -> NDArray[np.float32]:
         """Compare a keyframe with every entry.
 
@@ -52,6 +69,19 @@ class BagOfWords:
             (N,) float32, the L1 score in [0, 1]; 0 everywhere for a keyframe without features.
         """
         return self._index.scores(self._vector(keyframe))
+
+    def compare(self, keyframe: Keyframe, before: NDArray[np.float32] | None) -> Scores:
+        """Compare a keyframe with every entry; those before it do not matter.
+
+        Returns:
+            The L1 score, twice: it lies in [0, 1] already.
+        """
+        scores = self.similarities(keyframe)
+        return Scores(scores, scores)
+
+    def embeddings(self, entries: Sequence[int]) -> None:
+        """Return None: there are none."""
+        return
 
     def _vector(self, keyframe: Keyframe) -> BowVector:
         # A detector asks about a keyframe and then adds it: it is transformed only once.

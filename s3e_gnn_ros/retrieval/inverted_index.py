@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.retrieval.vocabulary import BowVector
 
 _TAIL_ENTRIES = 64
@@ -14,6 +15,11 @@ _TAIL_ENTRIES = 64
 
 _MAX_BLOCK_ENTRIES = 2048
 """Larger blocks are not merged: bounds how long the slowest addition takes."""
+
+_MAX_WAITING = 256
+"""Removed entries whose postings are kept until there are as many."""
+
+_NOTHING: BowVector = np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32)
 
 
 class InvertedIndex:
@@ -35,6 +41,8 @@ class InvertedIndex:
         self._num_words = num_words
         self._blocks: list[_Block] = []
         self._tail: list[BowVector] = []
+        self._is_removed: list[bool] = []
+        self._waiting: set[int] = set()  # removed, but their postings are still there
         self._query = np.zeros(num_words, dtype=np.float32)  # all zero between the calls
 
     def __len__(self) -> int:
@@ -50,6 +58,7 @@ class InvertedIndex:
     def add(self, vector: BowVector) -> int:
         """Add an entry and return its number."""
         entry = len(self)
+        self._is_removed.append(False)
         self._tail.append(vector)
         if len(self._tail) == _TAIL_ENTRIES:
             block = _index(self._tail, self._num_words)
@@ -59,11 +68,40 @@ class InvertedIndex:
             self._blocks.append(block)
         return entry
 
+    def remove(self, entry: int) -> None:
+        """Forget an entry; its number is not used again.
+
+        Raises:
+            InputError: it is unknown, or removed already.
+        """
+        if not 0 <= entry < len(self) or self._is_removed[entry]:
+            raise InputError(f'the inverted index has no entry {entry}')
+        self._is_removed[entry] = True
+        in_tail = entry - (len(self) - len(self._tail))
+        if in_tail >= 0:
+            self._tail[in_tail] = _NOTHING
+            return
+        self._waiting.add(entry)
+        if len(self._waiting) == _MAX_WAITING:
+            self._drop_postings()
+
     def scores(self, vector: BowVector) -> NDArray[np.float32]:
-        """Score a vector against every entry; returns (N,) float32 in [0, 1]."""
+        """Score a vector against every entry; returns (N,) float32 in [0, 1], 0 where removed."""
         parts = [block.scores(vector) for block in self._blocks]
         parts.append(self._tail_scores(vector))
-        return np.clip(np.concatenate(parts), 0.0, 1.0).astype(np.float32)
+        scores = np.clip(np.concatenate(parts), 0.0, 1.0).astype(np.float32)
+        scores[list(self._waiting)] = 0.0
+        return scores
+
+    def _drop_postings(self) -> None:
+        """Free the postings of removed entries, of many at once: it goes through whole blocks."""
+        start = 0
+        for number, block in enumerate(self._blocks):
+            end = start + block.num_entries
+            if any(start <= entry < end for entry in self._waiting):
+                self._blocks[number] = block.without(np.array(self._is_removed[start:end]))
+            start = end
+        self._waiting.clear()
 
     def _has_partner(self, block: _Block) -> bool:
         if not self._blocks or block.num_entries >= _MAX_BLOCK_ENTRIES:
@@ -99,6 +137,14 @@ class _Block:
     @property
     def num_bytes(self) -> int:
         return self.starts.nbytes + self.entries.nbytes + self.weights.nbytes
+
+    def without(self, is_removed: NDArray[np.bool_]) -> _Block:
+        """Return the block less the postings of some entries (num_entries,)."""
+        kept = ~is_removed[self.entries]
+        num_before = np.concatenate([[0], np.cumsum(kept)]).astype(np.int32)
+        return _Block(
+            num_before[self.starts], self.entries[kept], self.weights[kept], self.num_entries
+        )
 
     def scores(self, vector: BowVector) -> NDArray[np.float64]:
         words, weights = vector

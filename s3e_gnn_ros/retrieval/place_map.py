@@ -15,7 +15,7 @@ from s3e_gnn_ros.graph.calibration import Calibration
 from s3e_gnn_ros.graph.embedding_pose_graph import EdgeKind
 from s3e_gnn_ros.graph.gnn import ReferenceGNN, build_gnn
 from s3e_gnn_ros.graph.gnn_config import GNNConfig
-from s3e_gnn_ros.graph.linking import link_keyframe
+from s3e_gnn_ros.graph.linking import chain_links, link_keyframe
 from s3e_gnn_ros.graph.reference_graph import ReferenceGraph
 
 ENCODER = 'encoder'
@@ -66,6 +66,11 @@ class PlaceMap:
         """Return the number that the next keyframe gets."""
         return self.reference.graph.num_ids
 
+    @property
+    def calibration(self) -> Calibration:
+        """Makes similarities of :meth:`scores`."""
+        return self._calibration
+
     def add(
         self,
         embedding: NDArray[np.float32],
@@ -97,6 +102,62 @@ class PlaceMap:
         nodes.append(node)
         del nodes[: -1 - self.config.covisible_window]
         return node
+
+    def restore(
+        self,
+        embeddings: NDArray[np.float32],
+        *,
+        stamps_ns: NDArray[np.int64],
+        sessions: NDArray[np.int64],
+        T_odom_camera: NDArray[np.float64],
+        loops: NDArray[np.int64],
+    ) -> NDArray[np.int64]:
+        """Add many keyframes with their loops: the same as one by one, at once.
+
+        Args:
+            embeddings: (N, D) of keyframes in order of their addition.
+            stamps_ns: (N,) of the images.
+            sessions: (N,) of the recordings.
+            T_odom_camera: (N, 4, 4) poses of the camera, NaN where unknown.
+            loops: (L, 2) rows of keyframes that were verified to see the same place.
+
+        Returns:
+            The numbers (N,) of the keyframes, consecutive.
+
+        Raises:
+            InputError: the embeddings have another shape, or a value that is not finite.
+        """
+        nodes = self.reference.add_nodes(
+            embeddings, stamps_ns=stamps_ns, sessions=sessions, T_odom_camera=T_odom_camera
+        )
+        edges, kinds = [nodes[loops].reshape(-1, 2)], [EdgeKind.LOOP] * len(loops)
+        for session in dict.fromkeys(sessions.tolist()):
+            own = sessions == session
+            asked = self._chain(session, nodes[own], embeddings[own])
+            edges.insert(0, asked[0])
+            kinds = asked[1] + kinds
+        every = np.concatenate(edges)
+        # As it was: each keyframe's links when it came, and then its loops.
+        order = np.argsort(every.max(axis=1, initial=0), kind='stable')
+        self.reference.add_edges(every[order], [kinds[index] for index in order.tolist()])
+        self.reference.update()
+        return nodes
+
+    def _chain(
+        self, session: int, nodes: NDArray[np.int64], embeddings: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int64], list[EdgeKind]]:
+        """Return the links of new keyframes of a session, and remember its last ones."""
+        recent, of_recent = self._recent(session)
+        chain = np.concatenate([recent, nodes])
+        edges, kinds = chain_links(
+            chain,
+            np.concatenate([of_recent, embeddings]),
+            self.reference.graph.embeddings(chain),
+            len(recent),
+            self.config,
+        )
+        self._sessions[session] = chain[-1 - self.config.covisible_window :].tolist()
+        return edges, kinds
 
     def join(self, first: int, second: int) -> bool:
         """Tell of a verified loop between two keyframes; False when they are joined already.

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from s3e_gnn_ros.encoder.encoder import Encoder
 from s3e_gnn_ros.encoder.weights import Weights
+from s3e_gnn_ros.errors import InputError
+from s3e_gnn_ros.retrieval.interface import Scores, StoredEntries
 from s3e_gnn_ros.retrieval.place_map import PlaceMap
 from s3e_gnn_ros.types import Encoding, Features, Frame, Keyframe
 
@@ -47,6 +51,36 @@ class S3E:
         """Join two entries that were verified to see the same place."""
         self.map.join(query, match)
 
+    def remove(self, entry: int) -> None:
+        """Forget an entry.
+
+        Raises:
+            InputError: it is unknown, or removed already.
+        """
+        self.map.remove(entry)
+
+    def restore(self, stored: StoredEntries) -> None:
+        """Add the keyframes of a stored map, in one pass of the GNN.
+
+        Raises:
+            InputError: the map has no embeddings, or those of another encoder.
+        """
+        num = len(stored)
+        if stored.embeddings is not None:
+            num = int(np.isnan(stored.embeddings).any(axis=1).sum())
+        if num or stored.embeddings is None:
+            raise InputError(
+                f'{num} of {len(stored)} stored keyframes have no embedding: retrieval by s3e '
+                'needs one of each'
+            )
+        self.map.restore(
+            stored.embeddings,
+            stamps_ns=stored.stamps_ns,
+            sessions=stored.sessions,
+            T_odom_camera=stored.T_odom_camera,
+            loops=stored.loops,
+        )
+
     def similarities(self, keyframe: Keyframe) -> NDArray[np.float32]:
         """Compare a keyframe, with those before it, with every entry.
 
@@ -55,6 +89,25 @@ class S3E:
         """
         before = self.map.recent_embeddings(keyframe.session)
         return self.map.similarities(np.vstack([before, _embedding(keyframe)]))
+
+    def compare(self, keyframe: Keyframe, before: NDArray[np.float32] | None) -> Scores:
+        """Compare a keyframe, after those before it, with every entry.
+
+        Args:
+            keyframe: with its embedding.
+            before: (n, D) embeddings of those before it, oldest first.
+
+        Returns:
+            Raw: U of paper Eq. 2, or the cosine without GNN.
+        """
+        own = _embedding(keyframe)[None]
+        window = own if before is None else np.concatenate([before, own])
+        raw = self.map.scores(window)
+        return Scores(raw, self.map.calibration.probability(raw))
+
+    def embeddings(self, entries: Sequence[int]) -> NDArray[np.float32]:
+        """Return the embeddings (n, D) of entries that were not removed."""
+        return self.map.reference.graph.embeddings(np.array(entries, dtype=np.int64))
 
 
 def _embedding(keyframe: Keyframe) -> NDArray[np.float32]:

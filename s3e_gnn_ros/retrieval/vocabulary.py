@@ -86,7 +86,11 @@ class Vocabulary:
         Raises:
             InputError: ``descriptors`` has another shape or type.
         """
-        words, counts = np.unique(self.words_of(descriptors), return_counts=True)
+        return self.weigh(self.words_of(descriptors))
+
+    def weigh(self, words: NDArray[np.int32]) -> BowVector:
+        """Turn the words (N,) of one image's features into its tf-idf vector."""
+        words, counts = np.unique(words, return_counts=True)
         weights = counts.astype(np.float64) * self.idf[words]
         words, weights = words[weights > 0.0], weights[weights > 0.0]
         return words, (weights / weights.sum()).astype(np.float32)

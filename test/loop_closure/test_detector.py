@@ -5,10 +5,11 @@ import pytest
 from synthetic import CAMERA, World, look_at, random_wall_points, select_features
 
 from s3e_gnn_ros.config import Config, config_from_dict
+from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.geometry import se3
 from s3e_gnn_ros.loop_closure import detector as detector_module
 from s3e_gnn_ros.loop_closure.detector import LoopDetector
-from s3e_gnn_ros.types import Frame, Keyframe, Status
+from s3e_gnn_ros.types import Frame, Keyframe, KeyframeKey, Status
 
 SECOND_NS = 1_000_000_000
 IMAGE = np.zeros((240, 320), dtype=np.uint8)
@@ -21,6 +22,7 @@ class Scripted:
     def __init__(self):
         self.answers = []
         self.joined = []
+        self.removed = []
         self._size = 0
 
     def __len__(self):
@@ -28,6 +30,9 @@ class Scripted:
 
     def encode(self, frame, features):
         return None
+
+    def remove(self, entry):
+        self.removed.append(entry)
 
     def join(self, query, match):
         self.joined.append((query, match))
@@ -261,3 +266,80 @@ def test_similarities_are_those_to_every_keyframe_before(world):
         detector.process(make_keyframe(number, world.features(T_WORLD_CAMERA)))
         assert detector.similarities.shape == (number,)
     assert detector.similarities.min() > 0.9
+
+
+def test_the_pairs_behind_a_closure_index_the_features_of_both(scripted, world):
+    detector = LoopDetector(make_config())
+    features = [world.features(T_WORLD_CAMERA) for _ in range(4)]
+    for number in range(3):
+        detector.process(make_keyframe(number, features[number]))
+    scripted.answers = [{0: 0.6, 2: 0.9}]
+    query = detector.process(make_keyframe(3, features[3]))
+    (pairs,), (points,), (pixels,) = query.inlier_pairs, query.match_points, query.inliers_px
+    assert len(pairs) == query.closures[0].num_inliers
+    np.testing.assert_array_equal(pixels[:, :2], features[3].points_px[pairs[:, 0]])
+    np.testing.assert_array_equal(pixels[:, 2:], features[0].points_px[pairs[:, 1]])
+    np.testing.assert_array_equal(points, features[0].points_normalised[pairs[:, 1]])
+    same = (features[3].descriptors[pairs[:, 0]] == features[0].descriptors[pairs[:, 1]]).all(
+        axis=1
+    )
+    assert same.mean() > 0.95
+
+
+def test_robots_are_named(scripted, world):
+    detector = LoopDetector(make_config(min_keyframe_gap=1))
+    for session, robot_id in ((1, 'ant'), (2, 'bee')):
+        for number in range(2):
+            stamp_ns = (10 * session + number) * SECOND_NS
+            keyframe = make_keyframe(number, world.features(T_WORLD_CAMERA), session, stamp_ns)
+            if session == 2 and number == 1:
+                scripted.answers = [{0: 0.5, 2: 0.4}]
+            query = detector.process(dataclasses.replace(keyframe, robot_id=robot_id))
+            assert query.robot_id == robot_id
+    (closure,) = query.closures
+    assert (closure.query_robot_id, closure.match_robot_id) == ('bee', 'ant')
+
+
+def test_a_removed_keyframe_is_no_candidate(scripted, world):
+    detector = LoopDetector(make_config())
+    fill(detector, world, 5)
+    keys = [KeyframeKey(1, 1), KeyframeKey(1, 2), KeyframeKey(1, 9)]
+    assert detector.remove(keys) == 2
+    assert detector.remove(keys) == 0
+    assert scripted.removed == [1, 2]
+    scripted.answers = [{0: 0.2, 1: 0.9, 2: 0.8, 4: 0.9}]
+    query = detector.process(make_keyframe(5, world.features(T_WORLD_CAMERA)))
+    assert [c.keyframe_id for c in query.candidates] == [0]
+    assert [c.match_id for c in query.closures] == [0]
+    assert scripted.joined[-1] == (5, 0)
+    np.testing.assert_allclose(detector.similarities, [0.2, 0, 0, 0, 0.9])
+
+
+def test_after_the_predecessor_was_removed_nothing_is_known_of_it(scripted, world):
+    detector = LoopDetector(make_config(min_nss_factor=0.1))
+    fill(detector, world, 5)
+    detector.remove([KeyframeKey(1, 4)])
+    scripted.answers = [{0: 0.8, 4: 0.05}]
+    query = detector.process(make_keyframe(5, world.features(T_WORLD_CAMERA)))
+    assert query.status == Status.LOOP_DETECTED
+
+
+def test_the_predecessor_is_that_of_the_session(scripted, world):
+    """Keyframes of another robot come in between."""
+    detector = LoopDetector(make_config(min_nss_factor=0.1))
+    fill(detector, world, 4)
+    detector.process(make_keyframe(0, world.features(T_WORLD_CAMERA), session=2, stamp_ns=0))
+    scripted.answers = [{0: 0.8, 3: 0.5, 4: 0.0}]
+    query = detector.process(make_keyframe(4, world.features(T_WORLD_CAMERA)))
+    assert query.status == Status.LOOP_DETECTED
+    scripted.answers = [{0: 0.8, 3: 0.9, 5: 0.05}]
+    query = detector.process(make_keyframe(5, world.features(T_WORLD_CAMERA)))
+    assert query.status == Status.LOW_NSS_FACTOR
+
+
+def test_a_keyframe_is_processed_once(scripted, world):
+    detector = LoopDetector(make_config())
+    fill(detector, world, 2)
+    with pytest.raises(InputError, match='keyframe 1 of session 1 is in the map already'):
+        detector.process(make_keyframe(1, world.features(T_WORLD_CAMERA)))
+    assert len(scripted) == 2

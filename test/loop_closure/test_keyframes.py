@@ -43,3 +43,21 @@ def test_fast_motion_waits_for_the_interval():
     stamps = [0, SECOND_NS // 10, SECOND_NS // 5, SECOND_NS // 4, SECOND_NS * 2 // 5]
     chosen = [selector.is_keyframe(stamp, moved(x_m=i)) for i, stamp in enumerate(stamps)]
     assert chosen == [True, False, True, False, True]
+
+
+def test_an_hour_of_standing_still_adds_nothing():
+    """30 Hz, with the jitter of a visual odometry; neither time nor noise makes a keyframe."""
+    rng = np.random.default_rng(0)
+    selector = KeyframeSelector(KeyframeConfig())
+    start = se3.expmap([0.3, -1.0, 0.2, 4.0, 5.0, 6.0])
+    sigmas = np.repeat([np.radians(0.3), 0.01], 3)
+    chosen = []
+    for number in range(3600 * 30):
+        # What expmap gives for steps so small, in a tenth of the time.
+        wx, wy, wz, *shift = rng.normal(0, sigmas)
+        jitter = np.array([[1, -wz, wy, 0], [wz, 1, -wx, 0], [-wy, wx, 1, 0], [0, 0, 0, 1]])
+        jitter[:3, 3] = shift
+        if selector.is_keyframe(number * SECOND_NS // 30, start @ jitter):
+            chosen.append(number)
+    assert chosen == [0]
+    assert selector.is_keyframe(3601 * SECOND_NS, start @ moved(x_m=0.15))

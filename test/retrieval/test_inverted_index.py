@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.retrieval import inverted_index
 from s3e_gnn_ros.retrieval.inverted_index import InvertedIndex
 
@@ -102,3 +103,36 @@ def test_memory_grows_with_the_postings():
         sizes.append(index.num_bytes)
     assert sizes[-1] > sizes[0]
     assert sizes[-1] < 256 * 12 * 8 + 4 * (NUM_WORDS + 1) + 4 * NUM_WORDS
+
+
+@pytest.mark.parametrize('max_waiting', [1, 7, 1000])
+def test_removed_entries_score_nothing_and_the_others_as_before(max_waiting, monkeypatch):
+    monkeypatch.setattr(inverted_index, '_MAX_WAITING', max_waiting)
+    rng = np.random.default_rng(1)
+    index, vectors, gone = InvertedIndex(NUM_WORDS), [], set()
+    for number in range(400):
+        vectors.append(vector(rng))
+        assert index.add(vectors[-1]) == number
+        if number % 3 == 2:
+            victim = int(rng.choice(sorted(set(range(number + 1)) - gone)))
+            index.remove(victim)
+            gone.add(victim)
+    query = vector(rng)
+    expected = [0.0 if i in gone else l1_score(query, v) for i, v in enumerate(vectors)]
+    np.testing.assert_allclose(index.scores(query), expected, atol=1e-6)
+    with pytest.raises(InputError, match=f'has no entry {min(gone)}'):
+        index.remove(min(gone))
+    with pytest.raises(InputError, match='has no entry 400'):
+        index.remove(400)
+
+
+def test_removed_entries_give_their_memory_back(monkeypatch):
+    monkeypatch.setattr(inverted_index, '_MAX_WAITING', 64)
+    rng = np.random.default_rng(2)
+    index = InvertedIndex(2000)
+    for _ in range(256):
+        index.add(vector(rng, 2000, most=900))
+    full = index.num_bytes
+    for number in range(192):
+        index.remove(number)
+    assert index.num_bytes < 0.5 * full
