@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import gtsam
+import numpy as np
+from numpy.typing import NDArray
 
 
 def is_indeterminate(error: RuntimeError) -> bool:
@@ -27,6 +29,17 @@ def levenberg_marquardt(graph: Any, initial: Any, max_iterations: int = 100) -> 
     params = gtsam.LevenbergMarquardtParams()
     params.setMaxIterations(max_iterations)
     return gtsam.LevenbergMarquardtOptimizer(graph, initial, params).optimize()
+
+
+def poses_of(values: Any) -> NDArray[np.float64]:
+    """Return the poses (N, 4, 4) of gtsam.Values whose keys are 0 to N - 1."""
+    T = np.zeros((values.size(), 4, 4))
+    T[:, 3, 3] = 1.0
+    if len(T):
+        rows = gtsam.utilities.extractPose3(values)  # (N, 12), in order of the keys
+        T[:, :3, :3] = rows[:, :9].reshape(-1, 3, 3)
+        T[:, :3, 3] = rows[:, 9:]
+    return T
 
 
 def chordal_initial(graph: Any) -> Any | None:

@@ -69,6 +69,26 @@ def robust_noise(noise: Any, kernel: str, threshold: float) -> Any:
     """
     if kernel == 'none':
         return noise
+    return gtsam.noiseModel.Robust.Create(_estimator(kernel, threshold), noise)
+
+
+def robust_weights(
+    distances: NDArray[np.float64], kernel: str, threshold: float
+) -> NDArray[np.float64]:
+    """Return what a kernel leaves (K,) of the information of edges, by their distances (K,).
+
+    Args:
+        distances: Mahalanobis distance of each edge.
+        kernel: see :func:`robust_noise`.
+        threshold: likewise.
+    """
+    if kernel == 'none':
+        return np.ones(len(distances))
+    estimator = _estimator(kernel, threshold)
+    return np.array([estimator.weight(distance) for distance in distances.tolist()])
+
+
+def _estimator(kernel: str, threshold: float) -> Any:
     estimators = gtsam.noiseModel.mEstimator
     kernels = {
         'huber': (estimators.Huber, threshold),
@@ -78,4 +98,4 @@ def robust_noise(noise: Any, kernel: str, threshold: float) -> Any:
         'geman_mcclure': (estimators.GemanMcClure, threshold),
     }
     estimator, parameter = kernels[kernel]
-    return gtsam.noiseModel.Robust.Create(estimator.Create(parameter), noise)
+    return estimator.Create(parameter)

@@ -15,10 +15,18 @@ from numpy.typing import NDArray
 
 from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.geometry.se3 import Pose
-from s3e_gnn_ros.pose_graph.batch import is_indeterminate, levenberg_marquardt, optimise_batch
+from s3e_gnn_ros.pose_graph.batch import (
+    is_indeterminate,
+    levenberg_marquardt,
+    optimise_batch,
+    poses_of,
+)
 
 ANCHOR_SIGMAS = np.array([1e-3] * 3 + [1e-2] * 3)
 """Standard deviations (6,) of a prior on a first pose, [rad] and [m]: it only fixes the gauge."""
+
+FIXED_SIGMAS = np.full(6, 1e-4)
+"""Standard deviations (6,) of a prior on a pose that nothing may move, [rad] and [m]."""
 
 SURPRISE = 50.0
 """A loop whose error (half chi2) is larger before it is folded in may make iSAM2 run away."""
@@ -67,9 +75,15 @@ class IncrementalSolver:
         self._num_poses += 1
         return self._num_poses - 1
 
-    def add_anchor(self, index: int, T: Pose) -> None:
-        """Tie a pose to a place (4, 4), which fixes the gauge of all that hangs on it."""
-        noise = gtsam.noiseModel.Diagonal.Sigmas(ANCHOR_SIGMAS)
+    def add_anchor(self, index: int, T: Pose, sigmas: NDArray[np.float64] = ANCHOR_SIGMAS) -> None:
+        """Tie a pose to a place (4, 4), which fixes the gauge of all that hangs on it.
+
+        Args:
+            index: of the pose.
+            T: (4, 4) the place.
+            sigmas: (6,) standard deviations, rotation [rad] first, then translation [m].
+        """
+        noise = gtsam.noiseModel.Diagonal.Sigmas(sigmas)
         anchor = gtsam.PriorFactorPose3(index, gtsam.Pose3(T), noise)
         self._anchors[index] = anchor
         self._new_factors.add(anchor)
@@ -157,13 +171,7 @@ class IncrementalSolver:
 
     def poses(self) -> NDArray[np.float64]:
         """Return the present estimates (N, 4, 4) of all poses."""
-        T = np.zeros((self._num_poses, 4, 4))
-        T[:, 3, 3] = 1.0
-        if self._num_poses:
-            rows = gtsam.utilities.extractPose3(self._values())  # (N, 12), in order of the keys
-            T[:, :3, :3] = rows[:, :9].reshape(-1, 3, 3)
-            T[:, :3, 3] = rows[:, 9:]
-        return T
+        return poses_of(self._values())
 
     def error(self) -> float:
         """Return half the sum of squared whitened residuals, robust kernels applied."""

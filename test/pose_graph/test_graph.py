@@ -27,7 +27,7 @@ from s3e_gnn_ros.types import KeyframeKey, LoopClosure
 
 KERNELS = ('huber', 'cauchy', 'dcs', 'geman_mcclure')
 COVARIANCE = np.diag([0.01**2] * 3 + [0.02**2] * 3)
-PLAIN = PoseGraphConfig(robust_kernel='none')
+PLAIN = PoseGraphConfig(robust_kernel='none', pcm=False, gnc=False)
 
 
 def make_closure(
