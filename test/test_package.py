@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import configparser
+import os
 import re
 import shutil
 import subprocess
@@ -32,8 +33,10 @@ LAYERS = {
     'cli': 4,
     'ros': 4,
     'data': 3,
+    'dbow': 3,
     'evaluation': 3,
     'loop_closure': 3,
+    'map_store': 3,
     'pose_graph': 3,
     'simulation': 3,
     'training': 3,
@@ -217,5 +220,23 @@ def test_wheel_holds_code_data_and_command(tmp_path: Path) -> None:
     assert not missing
     data = f's3e_gnn_ros-{s3e_gnn_ros.__version__}.data/data/share/s3e_gnn_ros'
     assert f'{data}/config/default.yaml' in held
+    site = tmp_path / 'site'
+    install = [sys.executable, '-m', 'pip', 'install', '--quiet', '--no-deps', '--target']
+    result = subprocess.run(
+        [*install, str(site), str(wheel)], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    code = "from s3e_gnn_ros.share import config_file; print(config_file('vins_mono'))"
+    result = subprocess.run(
+        [sys.executable, '-c', code],
+        cwd=tmp_path,
+        env={**os.environ, 'PYTHONPATH': str(site)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.stdout.strip() == str(
+        site / 'share' / 's3e_gnn_ros' / 'config' / 'vins_mono.yaml'
+    ), result.stderr
     for path in (source / 'config' / 'train').glob('*.yaml'):
         assert f'{data}/config/train/{path.name}' in held

@@ -28,6 +28,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--poses', type=int, default=1000, metavar='N', help='poses of the graph (%(default)s)'
     )
     parser.add_argument(
+        '--pose-graphs',
+        type=int,
+        nargs='+',
+        default=[],
+        metavar='N',
+        help='sizes at which the pose graph is solved and judged as a whole',
+    )
+    parser.add_argument(
         '--learned-keyframes',
         type=int,
         nargs='+',
@@ -67,7 +75,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     start_bytes = resident_bytes()  # before the libraries are loaded
     from tqdm import tqdm
 
-    from s3e_gnn_ros.config import load_config
+    from s3e_gnn_ros.config_file import load_config
     from s3e_gnn_ros.errors import ConfigError
     from s3e_gnn_ros.evaluation.bench import MIN_FRAMES, BenchOptions, run_bench
     from s3e_gnn_ros.evaluation.bench_table import bench_table
@@ -76,6 +84,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     options = BenchOptions(
         sizes=tuple(args.keyframes),
         num_poses=args.poses,
+        pose_sizes=tuple(args.pose_graphs),
         g2o=tuple(args.g2o),
         graph_sizes=tuple(args.learned_keyframes),
         num_large=args.large,

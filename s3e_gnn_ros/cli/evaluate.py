@@ -75,7 +75,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Evaluate, write the result folder, print the tables."""
-    from s3e_gnn_ros.config import Config, load_config
+    from s3e_gnn_ros.config import Config
+    from s3e_gnn_ros.config_file import load_config
     from s3e_gnn_ros.evaluation.retrieval_evaluation import evaluate_retrieval
 
     options = _options(args)

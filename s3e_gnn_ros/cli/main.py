@@ -21,6 +21,8 @@ COMMANDS = {
     'overlap': 'compute the true overlap (IoU) of every pair of keyframes',
     'train': 'build training sets, train encoder and GNN',
     'evaluate': 'compare retrieval methods on recordings',
+    'map': 'list, merge, export, import stored maps',
+    'explain': 'why two keyframes of a map have a loop closure, or why not',
     'vocabulary': 'train a bag-of-words vocabulary from images',
     'bench': 'measure run time and memory of every part',
     'config': 'print the default configuration',

@@ -67,7 +67,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _config(args: argparse.Namespace) -> Config:
-    from s3e_gnn_ros.config import Config, config_from_dict, load_config
+    from s3e_gnn_ros.config import Config, config_from_dict
+    from s3e_gnn_ros.config_file import load_config
 
     config = load_config(args.config) if args.config else Config()
     if args.retrieval:

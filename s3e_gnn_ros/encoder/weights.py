@@ -131,6 +131,22 @@ def load_weights(name_or_path: str = '') -> Weights:
     return Weights(name, description, floats)
 
 
+def weights_digest(name_or_path: str = '') -> str:
+    """Return the digest that a weights file carries, without reading its tensors.
+
+    Raises:
+        InputError: no such file, or no weights of this package.
+    """
+    name = name_or_path or DEFAULT_WEIGHTS
+    try:
+        with safe_open(weights_path(name_or_path), framework='pt') as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as err:
+        raise InputError(f"weights '{name}' are damaged: {err}") from err
+    _check_metadata(name, metadata)
+    return str(metadata.get('digest', ''))
+
+
 def save_weights(
     path: Path, parts: Mapping[str, Mapping[str, Tensor]], description: Mapping[str, Any]
 ) -> None:

@@ -22,7 +22,7 @@ from s3e_gnn_ros.evaluation.bench_graph import GraphGrowth, time_graph, time_lar
 from s3e_gnn_ros.evaluation.bench_learned import one_core, time_encoders, whole_keyframe
 from s3e_gnn_ros.evaluation.bench_memory import array_bytes, resident_bytes
 from s3e_gnn_ros.evaluation.bench_overlap import overlap_rows
-from s3e_gnn_ros.evaluation.bench_pose_graph import time_drive
+from s3e_gnn_ros.evaluation.bench_pose_graph import time_drive, time_sizes
 from s3e_gnn_ros.evaluation.bench_retrieval import Growth, mixtures, time_growth
 from s3e_gnn_ros.evaluation.bench_stages import there_and_back, time_stages
 from s3e_gnn_ros.evaluation.bench_timing import Timing, measure
@@ -39,6 +39,7 @@ Progress = Callable[[str], None]
 MIN_FRAMES = 4
 _NUM_LOADS = 3
 _MIN_LARGE = 20_000
+_MIN_POSES = 50
 _NUM_ENCODED = 8
 _NOTES = (
     'x features: median over the median of the features stage, to compare machines',
@@ -61,6 +62,7 @@ class BenchOptions:
     Attributes:
         sizes: numbers of keyframes at which retrieval is measured.
         num_poses: of the made-up drive for the pose graph.
+        pose_sizes: numbers of poses at which the pose graph is measured as a whole.
         g2o: recorded pose graphs to optimise online.
         graph_sizes: numbers of keyframes at which the learned map is measured.
         num_large: keyframes of the approximate search, above 100,000; 0 leaves it out.
@@ -77,6 +79,7 @@ class BenchOptions:
     g2o: tuple[Path, ...] = ()
     graph_sizes: tuple[int, ...] = (100, 1_000, 10_000, 100_000)
     num_large: int = 0
+    pose_sizes: tuple[int, ...] = ()
     seed: int = 0
     start_bytes: int | None = None
 
@@ -93,6 +96,10 @@ class BenchOptions:
             raise ConfigError(
                 f'keyframes of the large search are {self.num_large} instead of at least '
                 f'{_MIN_LARGE:,}'
+            )
+        if min(self.pose_sizes, default=_MIN_POSES) < _MIN_POSES:
+            raise ConfigError(
+                f'poses are {list(self.pose_sizes)} instead of at least {_MIN_POSES} each'
             )
         if self.num_poses < 1:
             raise ConfigError(f'poses are {self.num_poses} instead of at least 1')
@@ -178,6 +185,9 @@ class _Bench:
         options, config = self._options, self._config.pose_graph
         self._progress('pose graph')
         self._others.append(time_drive(options.num_poses, config, options.seed))
+        if options.pose_sizes:
+            self._progress('pose graph as a whole')
+            self._others += time_sizes(options.pose_sizes, config, options.seed)
         for path in options.g2o:
             self._progress(path.name)
             samples_ms = online_update_times(path, config) * 1e3

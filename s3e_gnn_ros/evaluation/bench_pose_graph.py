@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -20,13 +21,17 @@ _POSES_PER_LAP = 100
 _LAP_RADIUS_M = 5.0
 _PACE_NS = 500_000_000
 _POSES_PER_LOOP = 10
+_POSES_PER_WRONG = 100
+_FURTHER = 20
+_NEVER = 1_000_000
+_POSES_PER_UPDATE = 50
 _SIGMAS = np.array([*[np.radians(0.5)] * 3, *[0.02] * 3])  # of a closure [rad, m]
 _DRIFT = DriftModel(translation=0.015, scale=0.015, rotation_deg=0.06, yaw_deg=1.0)
 
 
-def make_drive(num_poses: int) -> Trajectory:
-    """Drive round in circles of 5 m, looking ahead: T_world_camera of 100 poses a lap."""
-    heading = np.arange(num_poses) * 2 * np.pi / _POSES_PER_LAP
+def make_drive(num_poses: int, per_lap: int = _POSES_PER_LAP) -> Trajectory:
+    """Drive round in circles of 5 m, looking ahead: T_world_camera of so many poses a lap."""
+    heading = np.arange(num_poses) * 2 * np.pi / per_lap
     poses = np.tile(np.eye(4), (num_poses, 1, 1))
     cos, sin, zero = np.cos(heading), np.sin(heading), np.zeros(num_poses)
     # Optical axes in a world with z up: x to the right, y down, z ahead.
@@ -37,12 +42,14 @@ def make_drive(num_poses: int) -> Trajectory:
     return Trajectory(np.arange(num_poses, dtype=np.int64) * _PACE_NS, poses)
 
 
-def make_closures(truth: Trajectory, rng: np.random.Generator) -> dict[int, LoopClosure]:
+def make_closures(
+    truth: Trajectory, rng: np.random.Generator, per_lap: int = _POSES_PER_LAP
+) -> dict[int, LoopClosure]:
     """Close a loop at every tenth pose with one near it in an earlier lap, by query."""
     closures = {}
-    for query in range(_POSES_PER_LAP + 2, len(truth), _POSES_PER_LOOP):
-        laps = int(rng.integers(1, query // _POSES_PER_LAP + 1))
-        match = max(0, query - laps * _POSES_PER_LAP + int(rng.integers(-2, 3)))
+    for query in range(per_lap + 2, len(truth), _POSES_PER_LOOP):
+        laps = int(rng.integers(1, query // per_lap + 1))
+        match = max(0, query - laps * per_lap + int(rng.integers(-2, 3)))
         T_match_query = se3.inverse(truth.poses[match]) @ truth.poses[query]
         noise = se3.expmap(_SIGMAS * rng.standard_normal(6))
         closures[query] = _closure(truth, match, query, T_match_query @ noise)
@@ -93,3 +100,78 @@ def time_drive(num_poses: int, config: PoseGraphConfig, seed: int) -> Timing:
 
     samples_ms = np.array([measure(partial(add, i)) for i in range(num_poses)])
     return Timing(f'add pose of {num_poses:,} made up', samples_ms)
+
+
+def time_sizes(sizes: Sequence[int], config: PoseGraphConfig, seed: int) -> list[Timing]:
+    """Time a graph of each size as a whole, and its next pose.
+
+    Args:
+        sizes: numbers of poses; one closure to ten poses.
+        config: noise and solver.
+        seed: of drift, loops and their noise.
+
+    Returns:
+        For each size the update by one more pose with a closure, solving everything at once, and
+        the judgement of all closures by PCM and by GNC, a tenth of them wrong.
+
+    Raises:
+        InputError: the graph cannot be solved.
+    """
+    return [timing for size in sizes for timing in _time_size(size, config, seed)]
+
+
+def _time_size(num_poses: int, config: PoseGraphConfig, seed: int) -> list[Timing]:
+    plain = dataclasses.replace(config, pcm=False, gnc=False)
+    pcm = dataclasses.replace(config, pcm=True, gnc=False, check_interval=_NEVER)
+    gnc = dataclasses.replace(config, pcm=False, gnc=True, check_interval=_NEVER)
+    growing = _Growing(num_poses + _FURTHER, plain, seed)
+    growing.add(num_poses)
+    timings = [
+        ('update of', [measure(partial(growing.add, 1)) for _ in range(_FURTHER)]),
+        ('solve all of', [measure(growing.graph.finish)]),
+    ]
+    for name, settings in (('PCM of', pcm), ('GNC of', gnc)):
+        whole = _Growing(num_poses, settings, seed, _POSES_PER_WRONG)
+        whole.add(num_poses)
+        timings.append((name, [measure(whole.graph.judge)]))
+    return [Timing(f'{name} {num_poses:,} poses', np.array(ms)) for name, ms in timings]
+
+
+class _Growing:
+    """A made-up drive that goes on as far as it is told to.
+
+    Args:
+        num_poses: of the whole drive.
+        config: noise and solver.
+        seed: of drift, loops and their noise.
+        every_wrong: a closure of each so many poses is wrong; 0 for none.
+    """
+
+    def __init__(
+        self, num_poses: int, config: PoseGraphConfig, seed: int, every_wrong: int = 0
+    ) -> None:
+        per_lap = min(_POSES_PER_LAP, max(4, num_poses // 4))
+        truth = make_drive(num_poses, per_lap)
+        self.graph = PoseGraph(config)
+        self._odometry = drift(truth, dataclasses.replace(_DRIFT, seed=seed))
+        self._closures = make_closures(truth, np.random.default_rng(seed), per_lap)
+        for query in list(self._closures)[:: max(1, every_wrong // _POSES_PER_LOOP)]:
+            if every_wrong:
+                self._closures[query] = _elsewhere(self._closures[query])
+
+    def add(self, count: int) -> None:
+        """Add so many poses with their closures, and solve, now and then on the way too."""
+        start = len(self.graph)
+        for index in range(start, start + count):
+            stamp_ns, pose = int(self._odometry.stamps_ns[index]), self._odometry.poses[index]
+            self.graph.add_keyframe(KeyframeKey(0, index), stamp_ns, pose)
+            if index in self._closures:
+                self.graph.add_closure(self._closures[index])
+            if index % _POSES_PER_UPDATE == 0:
+                self.graph.update()
+        self.graph.update()
+
+
+def _elsewhere(closure: LoopClosure) -> LoopClosure:
+    T = closure.T_match_query @ se3.make_pose(translation=[3.0, 0.0, 0.0])
+    return dataclasses.replace(closure, T_match_query=T)

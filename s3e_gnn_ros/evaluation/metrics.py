@@ -78,6 +78,7 @@ def evaluate(result: ReplayResult, tolerance: Tolerance | None = None) -> Evalua
         **_run_metrics(result),
         **_trajectory_metrics(result, optimised, ate),
         **_closure_metrics(checks, has_truth=truth is not None),
+        **_rejected_metrics(result, optimised, tolerance),
         'tolerance': asdict(tolerance),
         'rejections': rejections(result.queries),
         'latency_ms': {name: latency(times) for name, times in result.stage_ms.items()},
@@ -202,6 +203,19 @@ def _closure_metrics(checks: Sequence[ClosureCheck], *, has_truth: bool) -> dict
         'num_closures_opposite_direction': travel['opposite'],
         'num_closures_unknown_direction': travel['unknown'],
         'num_closures_yaw_over_90': sum(check.view_angle_deg > 90 for check in checks),
+    }
+
+
+def _rejected_metrics(
+    result: ReplayResult, optimised: Trajectory, tolerance: Tolerance
+) -> dict[str, int | None]:
+    """Count what was verified but taken out by the back end, and what of it was right."""
+    truth = result.ground_truth
+    checks = check_closures(result.rejected, truth, optimised, tolerance)
+    num_right = sum(check.is_wrong is False for check in checks)
+    return {
+        'num_rejected_closures': len(checks),
+        'num_rejected_right_closures': None if truth is None else num_right,
     }
 
 

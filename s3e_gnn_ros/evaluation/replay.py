@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from s3e_gnn_ros.config import Config
 from s3e_gnn_ros.errors import RecordingError
 from s3e_gnn_ros.evaluation.pair_images import thumbnail
-from s3e_gnn_ros.evaluation.result import InlierMatches, ReplayResult
+from s3e_gnn_ros.evaluation.result import InlierMatches, ReplayResult, match_key, query_key
 from s3e_gnn_ros.geometry.se3 import Pose
 from s3e_gnn_ros.geometry.trajectory import Trajectory
 from s3e_gnn_ros.loop_closure.pipeline import LoopClosurePipeline
@@ -21,7 +21,7 @@ from s3e_gnn_ros.loop_closure.stopwatch import Stopwatch
 from s3e_gnn_ros.pose_graph.continuity import is_plausible_step
 from s3e_gnn_ros.pose_graph.g2o import g2o_text
 from s3e_gnn_ros.pose_graph.graph import PoseGraph
-from s3e_gnn_ros.types import Frame, Keyframe, KeyframeKey, LoopQuery
+from s3e_gnn_ros.types import Frame, Keyframe, KeyframeKey, LoopClosure, LoopQuery
 
 SESSION = 1
 
@@ -120,6 +120,7 @@ class OfflineReplay:
                 f'(dropped: {counts or "none"})'
             )
         self._graph.finish()
+        closures, rejected = self._closures()
         sizes = {kept.key: kept.image_size_px for kept in self._kept}
         return ReplayResult(
             name=name,
@@ -130,7 +131,8 @@ class OfflineReplay:
             T_map_camera=self._graph.poses(),
             odometry=Trajectory(np.array(self._stamps_ns, dtype=np.int64), np.array(self._poses)),
             queries=self._queries,
-            closures=[closure for query in self._queries for closure in query.closures],
+            closures=closures,
+            rejected=rejected,
             config=self._config,
             ground_truth=ground_truth,
             similarity=_square(self._rows),
@@ -146,6 +148,15 @@ class OfflineReplay:
             notes=notes,
             wall_s=wall_s,
         )
+
+    def _closures(self) -> tuple[list[LoopClosure], list[LoopClosure]]:
+        """Return the closures that are in the graph, and those that it has taken out."""
+        inside = {(edge.i, edge.j) for edge in self._graph.closure_edges}
+        parts: tuple[list[LoopClosure], list[LoopClosure]] = [], []
+        for query in self._queries:
+            for closure in query.closures:
+                parts[(match_key(closure), query_key(closure)) not in inside].append(closure)
+        return parts
 
 
 def replay_offline(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from s3e_gnn_ros.config import dump_config
+from s3e_gnn_ros.config_file import dump_config
 from s3e_gnn_ros.evaluation import report_page as html
 from s3e_gnn_ros.evaluation.metrics import Evaluation
 from s3e_gnn_ros.evaluation.summary import ate_text, closures_text

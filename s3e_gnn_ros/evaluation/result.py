@@ -45,7 +45,8 @@ class ReplayResult:
         T_map_camera: (K, 4, 4) poses of the optical frame after optimisation [m].
         odometry: T_odom_camera of every frame, full rate.
         queries: one per keyframe that searched for a loop.
-        closures: the accepted ones.
+        closures: those that are in the pose graph at the end.
+        rejected: those that were verified, but contradict the others: the back end took them out.
         config: as resolved for the run.
         ground_truth: T_world_camera, or None when unknown.
         similarity: (K, K) float32, row i holds query i against each older keyframe j < i; NaN
@@ -72,6 +73,7 @@ class ReplayResult:
     queries: Sequence[LoopQuery]
     closures: Sequence[LoopClosure]
     config: Config
+    rejected: Sequence[LoopClosure] = ()
     ground_truth: Trajectory | None = None
     similarity: NDArray[np.float32] | None = None
     images: Mapping[KeyframeKey, NDArray[np.uint8]] = field(default_factory=dict)

@@ -21,7 +21,7 @@ from s3e_gnn_ros.evaluation.retrieval_methods import (
 )
 from s3e_gnn_ros.evaluation.retrieval_options import RetrievalOptions
 from s3e_gnn_ros.evaluation.retrieval_relocalisation import (
-    Relocalisation,
+    RelocalisationFigures,
     relocalise,
     second_half,
 )
@@ -113,14 +113,15 @@ def _relocalise(
     options: RetrievalOptions,
     config: Config,
     progress: Progress,
-) -> dict[str, Relocalisation]:
+) -> dict[str, RelocalisationFigures]:
     if options.relocalise_every == 0:
         return {}
     progress(f'{experiment.name}: relocalisation')
     keyframes = [item.frame for item in experiment.database]
     frames = second_half(open_for_truth(path), keyframes, options.relocalise_every)
     return {
-        method.name: relocalise(method, experiment.database, frames, config) for method in methods
+        method.name: relocalise(method.name, experiment.database, frames, config)
+        for method in methods
     }
 
 

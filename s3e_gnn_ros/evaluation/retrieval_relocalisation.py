@@ -2,42 +2,51 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from s3e_gnn_ros.config import Config
 from s3e_gnn_ros.data.recording import Recording
-from s3e_gnn_ros.encoder.features import OrbExtractor
-from s3e_gnn_ros.evaluation.closure_error import Tolerance
-from s3e_gnn_ros.evaluation.retrieval_images import recording_items
 from s3e_gnn_ros.evaluation.retrieval_item import Item
-from s3e_gnn_ros.evaluation.retrieval_methods import LearnedMethod, SimilarityMethod
+from s3e_gnn_ros.evaluation.retrieval_methods import BOW, S3E_ENCODER, split_name
 from s3e_gnn_ros.geometry import se3
-from s3e_gnn_ros.geometry.se3 import Pose
-from s3e_gnn_ros.loop_closure.verification import Verifier
-from s3e_gnn_ros.loop_closure.view import View, make_view
-from s3e_gnn_ros.types import Frame, Keyframe
+from s3e_gnn_ros.loop_closure.pipeline import LoopClosurePipeline
+from s3e_gnn_ros.types import Frame
+
+FINE = 0.25, 5.0
+"""Error [m], [deg] within which an image counts as located finely."""
+
+COARSE = 0.5, 15.0
+"""Error [m], [deg] beyond which a pose that is reported as good is wrong."""
+
+_SESSION = 1
 
 
 @dataclass(frozen=True)
-class Relocalisation:
-    """How well a method locates images of the second half of a drive in the first.
+class RelocalisationFigures:
+    """How well images of the second half of a drive are located in the first.
 
     Attributes:
         num_queries: images asked about.
-        num_located: those for which a candidate was verified.
+        num_located: those whose pose is reported as good.
         median_translation_m: of the located ones; NaN when there is none.
         median_rotation_deg: of the located ones.
-        success_rate: share of all queries located within the tolerance.
+        fine_rate: share of all queries located within 0.25 m and 5 deg.
+        coarse_rate: share of all queries located within 0.5 m and 15 deg.
+        num_wrong: poses reported as good that are not even that.
     """
 
     num_queries: int
     num_located: int
     median_translation_m: float
     median_rotation_deg: float
-    success_rate: float
+    fine_rate: float
+    coarse_rate: float
+    num_wrong: int
 
 
 def second_half(recording: Recording, keyframes: Sequence[Frame], every: int) -> list[Frame]:
@@ -52,75 +61,57 @@ def second_half(recording: Recording, keyframes: Sequence[Frame], every: int) ->
 
 
 def relocalise(
-    method: SimilarityMethod,
-    database: Sequence[Item],
-    frames: Sequence[Frame],
-    config: Config,
-    tolerance: Tolerance | None = None,
-) -> Relocalisation:
-    """Locate frames in the first half of a drive's keyframes by retrieval and verification.
+    method: str, database: Sequence[Item], frames: Sequence[Frame], config: Config
+) -> RelocalisationFigures:
+    """Locate frames in the first half of a drive's keyframes, by what the node runs.
 
-    Of the verified candidates the one with most inliers gives the pose.
+    The map grows keyframe by keyframe, at true poses; each image is then asked about by itself,
+    without pose and without those before it.
 
     Args:
-        method: chooses the candidates.
+        method: name of the retrieval method.
         database: all keyframes, with true poses; their first half is the map.
         frames: of the second half, with true poses.
-        config: number of candidates and thresholds of verification.
-        tolerance: what counts as success; 0.2 m and 10 deg when None.
+        config: all settings.
     """
-    tolerance = Tolerance() if tolerance is None else tolerance
-    known = list(database[: len(database) // 2])
-    queries = recording_items('relocalisation', frames, OrbExtractor(config.features))
-    similarity = method.similarity_matrix(queries, known)
-    verifier = Verifier(config.verification, config.features)
-    views = [_view(item, method) for item in known]
+    pipeline = LoopClosurePipeline(_of_method(method, config), _SESSION)
+    for item in database[: len(database) // 2]:
+        T_world_camera = item.frame.T_world_camera
+        pipeline.process(dataclasses.replace(item.frame, T_odom_camera=T_world_camera))
     errors = []
-    for row, query in enumerate(queries):
-        best = np.argsort(-similarity[row], kind='stable')[: config.retrieval.max_candidates]
-        T_world_query = _locate(
-            _view(query, method), [(known[i], views[i]) for i in best], verifier
-        )
-        if T_world_query is not None:
-            assert query.frame.T_world_camera is not None  # second_half took no other
-            error = se3.inverse(query.frame.T_world_camera) @ T_world_query
+    for frame in frames:
+        asked = dataclasses.replace(frame, T_odom_camera=None, T_world_camera=None)
+        T_map_camera = pipeline.relocalise(asked).T_map_camera
+        if T_map_camera is not None:
+            assert frame.T_world_camera is not None  # second_half took no other
+            error = se3.inverse(frame.T_world_camera) @ T_map_camera
             errors.append((se3.translation_m(error), se3.rotation_angle_deg(error)))
-    return _summary(np.array(errors).reshape(-1, 2), len(queries), tolerance)
+    return summarise(np.array(errors).reshape(-1, 2), len(frames))
 
 
-def _locate(
-    query: View, candidates: Sequence[tuple[Item, View]], verifier: Verifier
-) -> Pose | None:
-    """Return T_world_query by the candidate with most inliers, or None."""
-    best, T_world_query = 0, None
-    for item, view in candidates:
-        found = verifier.verify(query, view)
-        if found.T_match_query is not None and found.num_inliers > best:
-            assert item.frame.T_world_camera is not None  # keyframes were chosen by it
-            best, T_world_query = (
-                found.num_inliers,
-                item.frame.T_world_camera @ found.T_match_query,
-            )
-    return T_world_query
-
-
-def _summary(
-    errors: np.ndarray[tuple[int, int], np.dtype[np.float64]],
-    num_queries: int,
-    tolerance: Tolerance,
-) -> Relocalisation:
-    good = (errors[:, 0] <= tolerance.max_wrong_m) & (errors[:, 1] <= tolerance.max_wrong_deg)
+def summarise(errors: NDArray[np.float64], num_queries: int) -> RelocalisationFigures:
+    """Return the figures of errors (n, 2) [m], [deg] of the located queries."""
     medians = np.median(errors, axis=0) if len(errors) else np.full(2, np.nan)
-    return Relocalisation(
+    num_fine = int((errors <= FINE).all(axis=1).sum())
+    num_coarse = int((errors <= COARSE).all(axis=1).sum())
+    return RelocalisationFigures(
         num_queries=num_queries,
         num_located=len(errors),
         median_translation_m=float(medians[0]),
         median_rotation_deg=float(medians[1]),
-        success_rate=float(good.sum() / num_queries) if num_queries else float('nan'),
+        fine_rate=num_fine / num_queries if num_queries else float('nan'),
+        coarse_rate=num_coarse / num_queries if num_queries else float('nan'),
+        num_wrong=len(errors) - num_coarse,
     )
 
 
-def _view(item: Item, method: SimilarityMethod) -> View:
-    """Keep what verification needs, with the patches of the method's encoder where it has one."""
-    encoding = method.encoding(item) if isinstance(method, LearnedMethod) else None
-    return make_view(Keyframe(item.index, 0, item.frame, item.features, encoding))
+def _of_method(name: str, config: Config) -> Config:
+    """Return the settings under which the node runs a method of the evaluation."""
+    method, weights = split_name(name)
+    retrieval = dataclasses.replace(
+        config.retrieval,
+        method='bow' if method == BOW else 's3e',
+        use_gnn=method != S3E_ENCODER,
+        weights=weights or config.retrieval.weights,
+    )
+    return dataclasses.replace(config, retrieval=retrieval)

@@ -16,14 +16,14 @@ from s3e_gnn_ros.evaluation.retrieval_comparisons import (
     over_weights,
     with_and_without_gnn,
 )
-from s3e_gnn_ros.evaluation.retrieval_relocalisation import Relocalisation
+from s3e_gnn_ros.evaluation.retrieval_relocalisation import RelocalisationFigures
 from s3e_gnn_ros.evaluation.retrieval_run import Outcome, Row
 from s3e_gnn_ros.evaluation.retrieval_scores import Interval
 from s3e_gnn_ros.evaluation.retrieval_weights import Architecture, MethodWeights
 
 
 def outcome_values(
-    outcome: Outcome, relocalisation: Mapping[str, Relocalisation] | None = None
+    outcome: Outcome, relocalisation: Mapping[str, RelocalisationFigures] | None = None
 ) -> dict[str, Any]:
     """Return plain values; None where a figure is undefined, an empty list where a question is.
 

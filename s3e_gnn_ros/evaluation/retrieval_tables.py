@@ -17,7 +17,7 @@ from s3e_gnn_ros.evaluation.retrieval_comparisons import (
     stages,
     with_and_without_gnn,
 )
-from s3e_gnn_ros.evaluation.retrieval_relocalisation import Relocalisation
+from s3e_gnn_ros.evaluation.retrieval_relocalisation import RelocalisationFigures
 from s3e_gnn_ros.evaluation.retrieval_run import Outcome
 from s3e_gnn_ros.evaluation.retrieval_scores import METRICS, Interval
 from s3e_gnn_ros.evaluation.retrieval_yaw import MIN_OVERLAP, YawRow
@@ -31,7 +31,9 @@ _TITLES = {
 _STAGES = {RETRIEVAL: 'Retrieval alone', VERIFIED: 'After verification of the best five'}
 
 
-def markdown(outcome: Outcome, relocalisation: Mapping[str, Relocalisation] | None = None) -> str:
+def markdown(
+    outcome: Outcome, relocalisation: Mapping[str, RelocalisationFigures] | None = None
+) -> str:
     """Write one table per question; each figure with its 95 % interval in brackets."""
     experiment = outcome.experiment
     parts = [
@@ -142,18 +144,28 @@ def _timing_table(outcome: Outcome) -> str:
     )
 
 
-def _relocalisation_table(found: Mapping[str, Relocalisation]) -> str:
+def _relocalisation_table(found: Mapping[str, RelocalisationFigures]) -> str:
     body = [
         [
             method,
             f'{each.num_located} of {each.num_queries}',
             f'{each.median_translation_m:.3f}',
             f'{each.median_rotation_deg:.2f}',
-            _number(each.success_rate),
+            _number(each.fine_rate),
+            _number(each.coarse_rate),
+            str(each.num_wrong),
         ]
         for method, each in found.items()
     ]
-    head = ['method', 'located', 'median [m]', 'median [deg]', 'within 0.2 m and 10 deg']
+    head = [
+        'method',
+        'located',
+        'median [m]',
+        'median [deg]',
+        'within 0.25 m and 5 deg',
+        'within 0.5 m and 15 deg',
+        'reported, but wrong',
+    ]
     return _table('Relocalisation of the second half in the first', head, body)
 
 

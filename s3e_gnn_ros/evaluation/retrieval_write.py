@@ -17,7 +17,7 @@ from s3e_gnn_ros.evaluation.figure_style import png_bytes
 from s3e_gnn_ros.evaluation.overlap_figure import comparison_figure
 from s3e_gnn_ros.evaluation.retrieval_figures import precision_recall_figure
 from s3e_gnn_ros.evaluation.retrieval_item import Item
-from s3e_gnn_ros.evaluation.retrieval_relocalisation import Relocalisation
+from s3e_gnn_ros.evaluation.retrieval_relocalisation import RelocalisationFigures
 from s3e_gnn_ros.evaluation.retrieval_report import outcome_values
 from s3e_gnn_ros.evaluation.retrieval_run import Outcome, Row
 from s3e_gnn_ros.evaluation.retrieval_tables import markdown
@@ -31,7 +31,7 @@ _MAX_NAME = 100  # a path of weights may be longer than a file name
 def write_outcome(
     outcome: Outcome,
     directory: Path,
-    relocalisation: Mapping[str, Relocalisation] | None = None,
+    relocalisation: Mapping[str, RelocalisationFigures] | None = None,
 ) -> dict[str, Any]:
     """Write metrics.json, tables.md, similarity_*.npz and the figures; returns the metrics.
 

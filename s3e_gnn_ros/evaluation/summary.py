@@ -45,7 +45,7 @@ def ate_text(evaluation: Evaluation) -> str:
 def closures_text(m: dict[str, Any]) -> str:
     """Say how many closures there are, how many are wrong, and from which directions."""
     if m['num_closures'] == 0:
-        return f'0 of {m["num_queries"]} queries'
+        return f'0 of {m["num_queries"]} queries{_taken_out_text(m)}'
     if m['num_wrong_closures'] is None:
         verdict = 'correctness unknown without ground truth'
     else:
@@ -59,13 +59,21 @@ def closures_text(m: dict[str, Any]) -> str:
     return (
         f'{m["num_closures"]} of {m["num_queries"]} queries, {verdict}; '
         f'{m["num_closures_same_direction"]} in the same direction of travel, '
-        f'{m["num_closures_opposite_direction"]} in the opposite'
+        f'{m["num_closures_opposite_direction"]} in the opposite{_taken_out_text(m)}'
     )
 
 
 def rejections_text(m: dict[str, Any]) -> str:
     """List the reasons of rejection, the most frequent first."""
     return _counts_text(m['rejections']) if m['rejections'] else 'none'
+
+
+def _taken_out_text(m: dict[str, Any]) -> str:
+    num, num_right = m['num_rejected_closures'], m['num_rejected_right_closures']
+    if num == 0:
+        return ''
+    verdict = '' if num_right is None else f', {num_right} of them right'
+    return f'; {num} more taken out by the back end{verdict}'
 
 
 def _counts_text(counts: dict[str, int]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from s3e_gnn_ros.config import dump_config
+from s3e_gnn_ros.config_file import dump_config
 from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.evaluation import files
 from s3e_gnn_ros.evaluation.closure_error import Tolerance

@@ -74,13 +74,17 @@ def test_a_drive_with_poses(drive, noise, tmp_path, capsys):
     assert (plain['variant'], plain['method']) == ('plain', 'bow')
     assert plain['retrieval']['recall_at_1']['value'] > 0.9
     assert set(blurred['verified']) == set(METRICS)
-    assert result['relocalisation']['bow']['num_located'] > 0
-    assert result['relocalisation']['bow']['median_translation_m'] < 0.1
+    located = result['relocalisation']['bow']
+    assert located['num_located'] > 0
+    assert located['median_translation_m'] < 0.1
+    assert located['num_wrong'] == 0
+    assert 0 < located['fine_rate'] <= located['coarse_rate'] <= 1
     assert result['timing_ms']['bow']['embedding'] > 0
     assert result['similarity_error']['bow']['num_pairs'] > 0
     tables = (tmp_path / 'tables.md').read_text()
     assert '| plain | bow |' in tables
     assert '| blur+dis | bow |' in tables
+    assert 'within 0.25 m and 5 deg' in tables
     for name in ('precision_recall_plain', 'precision_recall_blur+dis', 'overlap_bow'):
         assert (tmp_path / f'{name}.png').stat().st_size > 1000
 

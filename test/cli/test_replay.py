@@ -9,7 +9,7 @@ import pytest
 from synthetic import START_NS, make_frame, out_and_back, write_seven_scenes
 
 from s3e_gnn_ros.cli.main import main
-from s3e_gnn_ros.config import load_config
+from s3e_gnn_ros.config_file import load_config
 from s3e_gnn_ros.data.bag_writer import BagWriter
 from s3e_gnn_ros.geometry import se3
 

@@ -148,6 +148,18 @@ def test_the_made_up_drive_goes_round_looking_ahead():
     assert len(bench_pose_graph.time_drive(130, PoseGraphConfig(), 0).samples_ms) == 130
 
 
+def test_pose_graphs_are_timed_as_a_whole():
+    timings = bench_pose_graph.time_sizes((60,), PoseGraphConfig(), 0)
+    assert [timing.name for timing in timings] == [
+        'update of 60 poses',
+        'solve all of 60 poses',
+        'PCM of 60 poses',
+        'GNC of 60 poses',
+    ]
+    assert [len(timing.samples_ms) for timing in timings] == [20, 1, 1, 1]
+    assert all((timing.samples_ms > 0).all() for timing in timings)
+
+
 def test_a_timing_is_summarised_by_hand():
     timing = Timing('row', np.array([1.0, 2.0, 9.0]))
     assert timing.as_dict(4.0) == {

@@ -1,5 +1,6 @@
 """What metrics.json says about a run whose answer is known."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -17,6 +18,8 @@ REQUIRED = {
     'num_keyframes',
     'num_closures',
     'num_wrong_closures',
+    'num_rejected_closures',
+    'num_rejected_right_closures',
     'rejections',
     'latency_ms',
 }
@@ -51,6 +54,24 @@ def test_the_exact_correction_leaves_hardly_an_error(evaluation):
 
 def test_the_tolerance_decides_what_is_wrong(run):
     assert evaluate(run, Tolerance(max_wrong_m=0.049)).metrics['num_wrong_closures'] == 7
+
+
+def test_what_the_back_end_took_out_is_counted_apart(make_run, run):
+    wrong = dataclasses.replace(
+        run.closures[0], T_match_query=run.closures[0].T_match_query @ make_pose(None, [3.0, 0, 0])
+    )
+    parts = {'closures': run.closures[2:], 'rejected': [wrong, run.closures[1]]}
+    evaluation = evaluate(make_run(**parts))
+    m = evaluation.metrics
+    assert m['num_closures'] == 5
+    assert m['num_wrong_closures'] == 0
+    assert m['num_rejected_closures'] == 2
+    assert m['num_rejected_right_closures'] == 1
+    assert '; 2 more taken out by the back end, 1 of them right' in summary(evaluation)
+    blind = evaluate(make_run(**parts, ground_truth=None))
+    assert blind.metrics['num_rejected_closures'] == 2
+    assert blind.metrics['num_rejected_right_closures'] is None
+    assert summary(blind).count('2 more taken out by the back end\n') == 1
 
 
 def test_without_truth_nothing_is_claimed(make_run):

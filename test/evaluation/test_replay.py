@@ -11,6 +11,7 @@ from s3e_gnn_ros.errors import RecordingError
 from s3e_gnn_ros.evaluation.replay import replay_offline
 from s3e_gnn_ros.geometry import se3
 from s3e_gnn_ros.geometry.trajectory import Trajectory
+from s3e_gnn_ros.pose_graph.graph import PoseGraph
 from s3e_gnn_ros.types import KeyframeKey, Status
 
 STEP_NS = 150_000_000
@@ -77,6 +78,25 @@ def test_closures_pull_the_poses_together(frames, result):
 
     assert last_error_m(result.T_odom_camera) > 0.05
     assert last_error_m(result.T_map_camera) < 0.5 * last_error_m(result.T_odom_camera)
+
+
+def test_a_closure_that_contradicts_is_handed_over_as_rejected(frames, result, monkeypatch):
+    """One closure is bent as it enters the graph: the others outvote it."""
+    bent = result.closures[len(result.closures) // 2]
+    key = (bent.match_id, bent.query_id)
+    add_closure = PoseGraph.add_closure
+
+    def bend(graph, closure):
+        if (closure.match_id, closure.query_id) == key:
+            T = closure.T_match_query @ se3.make_pose(translation=[4.0, 0, 0])
+            closure = dataclasses.replace(closure, T_match_query=T)
+        return add_closure(graph, closure)
+
+    monkeypatch.setattr(PoseGraph, 'add_closure', bend)
+    again = run(frames)
+    assert [(c.match_id, c.query_id) for c in again.rejected] == [key]
+    assert len(again.closures) == len(result.closures) - 1
+    assert result.rejected == []
 
 
 def test_each_closure_has_its_matches(result):

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from s3e_gnn_ros.config import Config, load_config
+from s3e_gnn_ros.config import Config
+from s3e_gnn_ros.config_file import load_config
 from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.evaluation import write
 from s3e_gnn_ros.evaluation.run_figures import shrink
