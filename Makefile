@@ -9,6 +9,8 @@ BUILD := $(VENV)/build/s3e_gnn_ros
 INTERFACES := $(VENV)/lib/s3e_gnn_ros/interfaces
 MINKOWSKI := $(VENV)/minkowski
 DEMO := out/demo
+# Processes that run tests beside one another; 0: none, for a debugger.
+WORKERS ?= 2
 # A recorded pose graph for `make bench`, where there is one.
 G2O ?= $(wildcard ../shared/data/pose_graphs/parking-garage.g2o)
 
@@ -29,8 +31,8 @@ env: $(VENV)/.interfaces.stamp  ## set up .venv with all packages and the compil
 demo: env $(DEMO)/recording/metadata.yaml  ## render a recording, run the live ROS graph, write the report
 	$(S3E) replay $(DEMO)/recording --live --out $(DEMO)/report
 
-test: env  ## run the whole test suite; options: make test ARGS='-k camera'
-	OMP_NUM_THREADS=1 $(PY) -m pytest $(ARGS)
+test: env  ## run the whole test suite; options: make test ARGS='-k camera' WORKERS=0
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 test-minkowski: $(MINKOWSKI)/.stamp  ## build MinkowskiEngine and compare the SparseConv encoder with it
 	@$(MINKOWSKI)/bin/python -c 'from s3e_gnn_ros.encoder import minkowski; minkowski.import_minkowski()'

@@ -196,12 +196,25 @@ class RelocalisationConfig(_Section):
     min_inliers: int = _value(
         40, 'features of the image that keyframes together must locate', minimum=4
     )
+    min_inlier_area: float = _value(
+        0.04, 'share of the image that these features span', minimum=0.0, maximum=1.0
+    )
     max_dissent: float = _value(
-        0.5,
+        0.33,
         'features whose matches speak for another pose, relative to those for the best, from '
         'which on none is believed',
         minimum=0.0,
         maximum=1.0,
+    )
+    max_ambiguity: float = _value(
+        0.8,
+        'features that a pose elsewhere explains as well, relative to those of the best, from '
+        'which on none is believed',
+        minimum=0.0,
+        maximum=1.0,
+    )
+    max_sigma_m: float = _value(
+        0.1, 'largest standard deviation of the translation [m]', minimum=0.0
     )
 
 

@@ -14,6 +14,7 @@ MIN_OVERLAP = 0.3
 """Overlap from which two keyframes count as views of one place."""
 
 _RISE = 0.01
+_TOP = 1e-3  # of the probability, left for the order beyond the curve
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +50,15 @@ class Calibration:
                 raise InputError(f'a calibration reaches from {each[0]:g} to {each[-1]:g}')
 
     def probability(self, similarities: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Return the probability that the overlap is at least 0.3, for raw similarities."""
-        return self._map(similarities, self.probabilities)
+        """Return the probability that the overlap is at least 0.3, for raw similarities.
+
+        Beyond the last point of the curve, where every fitted probability is the same, a
+        thousandth is left for the raw similarity (at most 1) to keep its order.
+        """
+        last = float(self.similarities[-1])
+        beyond = np.clip((similarities - last) / max(1.0 - last, 1e-6), 0.0, 1.0)
+        fitted = self._map(similarities, self.probabilities)
+        return np.asarray((1.0 - _TOP) * fitted + _TOP * beyond, np.float32)
 
     def overlap(self, similarities: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return the overlap to expect for raw similarities."""

@@ -25,6 +25,7 @@ class ExactIndex:
     def __init__(self, dim: int) -> None:
         self._vectors = BlockMatrix(dim, np.float32)
         self._removed: set[int] = set()
+        self._removed_rows = np.zeros(0, dtype=np.int64)  # the same, to index with
 
     def __len__(self) -> int:
         """Return the number of vectors ever added: the next id."""
@@ -58,6 +59,7 @@ class ExactIndex:
         """
         self._check(ids)
         self._removed.update(ids.tolist())
+        self._removed_rows = np.append(self._removed_rows, ids)
 
     def scores(self, query: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the inner products (N,) of a query (dim,) with all; -inf where removed."""
@@ -66,7 +68,7 @@ class ExactIndex:
         for block in self._vectors.filled():
             np.dot(block, query, out=scores[start : start + len(block)])
             start += len(block)
-        scores[list(self._removed)] = -np.inf
+        scores[self._removed_rows] = -np.inf
         return scores
 
     def search(self, queries: NDArray[np.float32], k: int) -> Found:
@@ -76,7 +78,7 @@ class ExactIndex:
 
     def vectors(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return the ids (n,) and a copy of the vectors (n, dim) that were not removed."""
-        kept = np.setdiff1d(np.arange(len(self)), np.fromiter(self._removed, np.int64))
+        kept = np.setdiff1d(np.arange(len(self)), self._removed_rows)
         return kept, self._vectors.rows(kept)
 
     def _check(self, ids: NDArray[np.int64]) -> None:

@@ -23,6 +23,7 @@ from s3e_gnn_ros.types import Candidate, Keyframe, KeyframeKey, Status
 NO_SESSION = -1
 """Session of an image that belongs to no drive: nothing comes before it."""
 
+_ELSEWHERE = 2.0  # so many times the disagreement of two estimates of one pose
 _MAX_SETTLED = 4  # keyframes whose depth is aligned with the image's when none was verified
 
 
@@ -32,7 +33,9 @@ class Relocalisation:
 
     Attributes:
         status: LOOP_DETECTED, or why it is not located: the reason of the candidate that came
-            furthest, NO_GROUPS when two places are as likely, or too little speaks for any.
+            furthest; of the pose that explains most of the image TOO_FEW_INLIERS,
+            INLIERS_TOO_CONCENTRATED, DEPTH_DISAGREES or UNCERTAIN_POSE; NO_GROUPS when another
+            place looks alike.
         T_map_camera: pose (4, 4) of the image's optical frame in the map; None if not located.
         covariance: (6, 6) rotation [rad] first, then translation [m], of a perturbation on the
             right; None if not located.
@@ -116,13 +119,20 @@ class Relocaliser:
     def _reason_against(self, view: View, hypotheses: Sequence[Hypothesis]) -> Status | None:
         """Return why the best hypothesis is not believed; None when it is."""
         best, settings = hypotheses[0], self._config.relocalisation
-        if len(best.features) < settings.min_inliers:
+        num = len(best.features)
+        if num < settings.min_inliers:
             return Status.TOO_FEW_INLIERS
-        if spanned_area(view, best.features) < self._config.verification.min_inlier_area:
+        if spanned_area(view, best.features) < settings.min_inlier_area:
             return Status.INLIERS_TOO_CONCENTRATED
-        num_against = max((other.num_beside(best) for other in hypotheses[1:]), default=0)
-        is_doubtful = num_against > settings.max_dissent * len(best.features)
-        return Status.NO_GROUPS if is_doubtful else None
+        for other in hypotheses[1:]:
+            # The same features seen elsewhere in the map: two places that look alike.
+            if other.num_beside(best) > settings.max_dissent * num:
+                return Status.NO_GROUPS
+            # The same landmarks, from elsewhere: a flat scene fits from two sides.
+            is_elsewhere = not self._agree(best.T_map_query, other.T_map_query, _ELSEWHERE)
+            if is_elsewhere and len(other.features) > settings.max_ambiguity * num:
+                return Status.UNCERTAIN_POSE
+        return None
 
     def _conclude(
         self, view: View, best: Hypothesis, tried: Sequence[Tried], unlocated: Relocalisation
@@ -131,6 +141,10 @@ class Relocaliser:
         fused = self._settled(view, best, tried)
         if isinstance(fused, Status):
             return replace(unlocated, status=fused, num_inliers=len(best.features))
+        variances = np.diag(fused[1])[3:]
+        if not variances.max() <= self._config.relocalisation.max_sigma_m**2:
+            uncertain = Status.UNCERTAIN_POSE
+            return replace(unlocated, status=uncertain, num_inliers=len(best.features))
         match = tried[best.sources[0]]
         return replace(
             unlocated,
@@ -164,15 +178,15 @@ class Relocaliser:
         return fuse_estimates(estimates) if estimates else status
 
     def _agreeing(self, best: Hypothesis, tried: Sequence[Tried]) -> list[Estimate]:
-        limits = self._config.verification
+        estimates = [tried[row].estimate for row in best.sources]
         return [
-            estimate
-            for estimate in (tried[row].estimate for row in best.sources)
-            if estimate is not None
-            and agrees(
-                best.T_map_query,
-                estimate.T_map_query,
-                limits.max_disagreement_m,
-                limits.max_disagreement_deg,
-            )
+            each
+            for each in estimates
+            if each is not None and self._agree(best.T_map_query, each.T_map_query)
         ]
+
+    def _agree(self, T_a: Pose, T_b: Pose, factor: float = 1.0) -> bool:
+        limits = self._config.verification
+        return agrees(
+            T_a, T_b, factor * limits.max_disagreement_m, factor * limits.max_disagreement_deg
+        )

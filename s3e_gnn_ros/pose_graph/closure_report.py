@@ -14,7 +14,7 @@ from s3e_gnn_ros.pose_graph.chains import OdometryTrees
 from s3e_gnn_ros.pose_graph.closure_table import Closure, ClosureTable, Pair, loops_of
 from s3e_gnn_ros.pose_graph.consistency import odometry_distances, oriented, ring_distances
 from s3e_gnn_ros.pose_graph.gnc import gnc
-from s3e_gnn_ros.pose_graph.inquest import _believed
+from s3e_gnn_ros.pose_graph.inquest import believed_graph
 from s3e_gnn_ros.pose_graph.keyframe_table import KeyframeTable
 from s3e_gnn_ros.pose_graph.loops import Loops, chi2_threshold
 from s3e_gnn_ros.pose_graph.noise import robust_weights
@@ -133,7 +133,7 @@ def _gnc_weight(
     pinned = np.array([each.is_pinned and k != row for k, each in enumerate(closures)])
     try:
         result = gnc(
-            _believed(keyframes, few, poses),
+            believed_graph(keyframes, few, poses),
             few.loops(loops),
             values_of(trees.poses_from(poses)[few.rows]),
             threshold,

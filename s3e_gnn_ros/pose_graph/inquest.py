@@ -86,7 +86,7 @@ class Inquest:
         is_in = np.array([closure.is_in for closure in closures])
         few = reduce(trees, loops)
         case = Case(
-            base=_believed(keyframes, few, poses),
+            base=believed_graph(keyframes, few, poses),
             loops=few.loops(loops),
             pairs=self._pairs,
             pinned=np.array([closure.is_pinned for closure in closures]),
@@ -103,7 +103,7 @@ class Inquest:
         return verdict.is_in, few.spread(poses_of(verdict.values))
 
 
-def _believed(keyframes: KeyframeTable, few: Reduction, poses: NDArray[np.float64]) -> Any:
+def believed_graph(keyframes: KeyframeTable, few: Reduction, poses: NDArray[np.float64]) -> Any:
     """Return a factor graph of odometry, with a prior on the first keyframe of each tree."""
     graph = gtsam.NonlinearFactorGraph()
     few.add_odometry(graph)

@@ -57,9 +57,7 @@ class Case:
 def judge(case: Case, use_gnc: bool, threshold: float) -> Verdict:
     """Weigh all closures against one another.
 
-    Pairwise consistency proposes a set of closures, GNC another, and what GNC leaves of the first
-    is a third; so is the graph as it is. Each set takes in what agrees with the poses it leads to,
-    and loses what does not, until it stays as it is. The one of lowest cost wins.
+    The graph as it is, and :func:`proposals`, are solved; the one of lowest cost wins.
 
     The cost is the truncated one of GNC: half chi2 of odometry and of the closures that are in,
     and half the threshold for each that is out. It can be deceived: closures that are wrong in the
@@ -69,27 +67,51 @@ def judge(case: Case, use_gnc: bool, threshold: float) -> Verdict:
 
     Args:
         case: the graph and its closures.
-        use_gnc: whether GNC makes a proposal.
+        use_gnc: whether GNC makes proposals.
         threshold: chi2 beyond which a closure does not agree with the poses.
 
     Raises:
         RuntimeError: gtsam cannot solve the graph.
     """
-    verdicts = [_settled(case, case.is_in | case.pinned, case.values, threshold)]
-    # The estimate that wrong loops have bent is no place to start from: odometry is.
-    starts = [np.ones(len(case.loops), bool)] if use_gnc else []
-    if case.pairs is not None:
-        agree = case.pairs.consistent_set() | case.pinned
-        verdicts.append(_settled(case, agree, case.unbent, threshold))
-        starts += [agree] if use_gnc else []
-    for start in starts:
-        result = gnc(
-            case.base, case.loops.subset(start), case.unbent, threshold, case.pinned[start]
-        )
-        start = start.copy()
-        start[start] = result.weights > 0
-        verdicts.append(_settled(case, start, result.values, threshold))
-    return min(verdicts, key=lambda verdict: verdict.cost)
+    present = _settled(case, case.is_in | case.pinned, case.values, threshold)
+    others = proposals(case, use_gnc, threshold).values()
+    return min([present, *others], key=lambda verdict: verdict.cost)
+
+
+def proposals(case: Case, use_gnc: bool, threshold: float) -> dict[str, Verdict]:
+    """Return what each method makes of the closures, by its name.
+
+    All start from odometry, not from the estimate that wrong loops have bent: ``growth`` from
+    odometry alone, ``PCM`` from a consistent set, ``GNC`` from all closures, and ``GNC in PCM``
+    from the consistent set. Each set takes in what agrees with the poses it leads to, and loses
+    what does not, until it stays as it is.
+
+    Args:
+        case: the graph and its closures.
+        use_gnc: whether GNC makes proposals.
+        threshold: chi2 beyond which a closure does not agree with the poses.
+
+    Raises:
+        RuntimeError: gtsam cannot solve the graph.
+    """
+    out = {'growth': _settled(case, case.pinned, case.unbent, threshold)}
+    agree = None if case.pairs is None else case.pairs.consistent_set() | case.pinned
+    if agree is not None:
+        out['PCM'] = _settled(case, agree, case.unbent, threshold)
+    if use_gnc:
+        out['GNC'] = _by_gnc(case, np.ones(len(case.loops), bool), threshold)
+    if use_gnc and agree is not None:
+        out['GNC in PCM'] = _by_gnc(case, agree, threshold)
+    return out
+
+
+def _by_gnc(case: Case, start: NDArray[np.bool_], threshold: float) -> Verdict:
+    """Let GNC judge some of the closures, the others being out."""
+    loops, pinned = case.loops.subset(start), case.pinned[start]
+    result = gnc(case.base, loops, case.unbent, threshold, pinned)
+    is_in = start.copy()
+    is_in[start] = result.weights > 0
+    return _settled(case, is_in, result.values, threshold)
 
 
 def _settled(case: Case, is_in: NDArray[np.bool_], values: Any, threshold: float) -> Verdict:

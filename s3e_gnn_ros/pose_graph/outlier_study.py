@@ -19,14 +19,15 @@ from s3e_gnn_ros.pose_graph.chains import OdometryTrees
 from s3e_gnn_ros.pose_graph.consistency import PairTable
 from s3e_gnn_ros.pose_graph.g2o import G2oGraph, read_g2o
 from s3e_gnn_ros.pose_graph.gnc import weighted
-from s3e_gnn_ros.pose_graph.judge import Case, judge
+from s3e_gnn_ros.pose_graph.judge import Case, proposals
 from s3e_gnn_ros.pose_graph.loops import Loops, chi2_threshold
 from s3e_gnn_ros.pose_graph.noise import robust_noise
 from s3e_gnn_ros.pose_graph.reduction import values_of
 from s3e_gnn_ros.pose_graph.solver import ANCHOR_SIGMAS
 from s3e_gnn_ros.pose_graph.toro import read_toro
 
-METHODS = ('least squares', 'Huber', 'PCM', 'GNC', 'PCM + GNC')
+METHODS = ('least squares', 'Huber', 'growth', 'PCM', 'GNC', 'PCM + GNC', 'all')
+"""``all`` is what the pose graph chooses from; ``growth`` to ``PCM + GNC`` are parts of it."""
 _MIN_GAP = 20
 _TRUTH = {'sphere2500': 'sphere2500_groundtruth.txt'}
 
@@ -217,25 +218,29 @@ def _keep_all(problem: Problem, kernel: str) -> _Solution:
     return poses_of(values), np.ones(len(problem.loops), bool)
 
 
-def _judge(problem: Problem, pcm: bool, use_gnc: bool) -> _Solution:
+def _propose(problem: Problem, names: Sequence[str]) -> _Solution:
+    """Return the cheapest of some proposals alone: no other set may come to their rescue."""
     config = PoseGraphConfig()
-    pairs = PairTable(chi2_threshold(config.pcm_probability)) if pcm else None
-    if pairs is not None:
-        pairs.extend(problem.trees, problem.loops)
+    threshold = chi2_threshold(config.inlier_probability)
+    pairs = PairTable(chi2_threshold(config.pcm_probability))
+    pairs.extend(problem.trees, problem.loops)
     nothing = np.zeros(len(problem.loops), bool)
     case = Case(
         problem.base, problem.loops, pairs, nothing, nothing, problem.initial, problem.initial
     )
-    verdict = judge(case, use_gnc, chi2_threshold(config.inlier_probability))
+    made = proposals(case, True, threshold)
+    verdict = min((made[name] for name in names), key=lambda each: each.cost)
     return poses_of(verdict.values), verdict.is_in
 
 
 _SOLVERS: dict[str, Callable[[Problem], _Solution]] = {
     'least squares': lambda problem: _keep_all(problem, 'none'),
     'Huber': lambda problem: _keep_all(problem, 'huber'),
-    'PCM': lambda problem: _judge(problem, True, False),
-    'GNC': lambda problem: _judge(problem, False, True),
-    'PCM + GNC': lambda problem: _judge(problem, True, True),
+    'growth': lambda problem: _propose(problem, ['growth']),
+    'PCM': lambda problem: _propose(problem, ['PCM']),
+    'GNC': lambda problem: _propose(problem, ['GNC']),
+    'PCM + GNC': lambda problem: _propose(problem, ['PCM', 'GNC', 'GNC in PCM']),
+    'all': lambda problem: _propose(problem, ['growth', 'PCM', 'GNC', 'GNC in PCM']),
 }
 
 

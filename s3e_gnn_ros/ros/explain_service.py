@@ -70,8 +70,6 @@ class ExplainService:
             intake.counted('keyframe_weights', self._note),
             latched_qos(1),
         )
-        if not hasattr(srv, 'Explain'):
-            return  # the messages are older than this file: `make env` compiles them
         services.create(srv.Explain, names.EXPLAIN, self._answer, lambda: self._worker)
 
     def close(self) -> None:

@@ -38,6 +38,7 @@ class GraphSnapshot:
         weights: (M,) float32, how far each closure is believed: 1 as measured, 0 taken out.
         rejected: pairs of rows whose verification failed.
         edges: the constraints in the graph, those of odometry first.
+        is_tied: (N,) which hang together with the map; None: all do.
     """
 
     keys: list[KeyframeKey]
@@ -48,6 +49,7 @@ class GraphSnapshot:
     weights: NDArray[np.float32]
     rejected: NDArray[np.intp]
     edges: Sequence[Edge]
+    is_tied: NDArray[np.bool_] | None = None
 
     @cached_property
     def g2o(self) -> G2oGraph | None:
@@ -97,6 +99,7 @@ def take_snapshot(
         np.array([weight for _, _, weight in closures], dtype=np.float32),
         row_pairs(keys, rejected),
         graph.odometry_edges + graph.closure_edges,
+        np.array([graph.is_tied(key) for key in keys], dtype=bool),
     )
 
 
@@ -145,11 +148,16 @@ def marker_message(snapshot: GraphSnapshot, map_frame: str) -> MarkerArray:
 
 
 def keyframe_poses_message(snapshot: GraphSnapshot, map_frame: str) -> msg.KeyframePoses:
-    """Build the corrected poses of all keyframes, with the weight of each closure."""
+    """Build the corrected poses of the keyframes, with the weight of each closure.
+
+    Those that nothing ties to the map yet are left out: their poses are in a frame of their own.
+    """
     message = msg.KeyframePoses(header=make_header(_newest_ns(snapshot), map_frame))
-    message.sessions = [key.session for key in snapshot.keys]
-    message.keyframe_ids = [key.keyframe_id for key in snapshot.keys]
-    message.t_map_camera = pose_messages(snapshot.T_map_camera)
+    N = len(snapshot.keys)
+    rows = range(N) if snapshot.is_tied is None else np.flatnonzero(snapshot.is_tied).tolist()
+    message.sessions = [snapshot.keys[row].session for row in rows]
+    message.keyframe_ids = [snapshot.keys[row].keyframe_id for row in rows]
+    message.t_map_camera = pose_messages(snapshot.T_map_camera[list(rows)])
     ends = [(snapshot.keys[i], snapshot.keys[j]) for i, j in snapshot.closures.tolist()]
     message.closure_match_sessions = [match.session for match, _ in ends]
     message.closure_match_ids = [match.keyframe_id for match, _ in ends]

@@ -14,9 +14,16 @@ def arrays(*rows):
 def test_by_hand():
     calibration = Calibration(*arrays([0.2, 0.4], [0.0, 1.0], [0.1, 0.7]))
     raw = np.array([0.0, 0.3, 0.9])
-    assert calibration.probability(raw).tolist() == pytest.approx([0.0, 0.5, 1.0])
+    assert calibration.probability(raw).tolist() == pytest.approx([0.0, 0.5, 1.0], abs=1e-3)
     assert calibration.overlap(raw).tolist() == pytest.approx([0.1, 0.4, 0.7])
     assert calibration.overlap(raw).dtype == np.float32
+
+
+def test_order_is_kept_beyond_the_curve():
+    calibration = Calibration(*arrays([0.2, 0.4], [0.0, 1.0], [0.1, 0.7]))
+    found = calibration.probability(np.array([0.39, 0.4, 0.5, 0.99, 1.0]))
+    assert (np.diff(found) > 0).all()
+    assert found[-1] == 1.0
 
 
 def test_round_trip():
@@ -43,7 +50,7 @@ def test_fit_of_one_value_and_weights():
     pytest.importorskip('sklearn')
     overlaps = np.array([0.0, 0.9])
     calibration = fit_calibration(np.full(2, 0.5), overlaps, np.array([3.0, 1.0]))
-    assert calibration.probability(np.array([0.5]))[0] == pytest.approx(0.25)
+    assert calibration.probability(np.array([0.5]))[0] == pytest.approx(0.25, abs=1e-3)
 
 
 def test_damaged_arrays():

@@ -4,29 +4,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3e_gnn_ros.geometry import se3
-from s3e_gnn_ros.loop_closure.consensus import Estimate, agrees, fuse_estimates, largest_group
+from s3e_gnn_ros.loop_closure.consensus import Estimate, agrees, fuse_estimates
 
 T_TRUE = se3.expmap([0.4, -1.0, 0.2, 1.0, 2.0, 3.0])
 
 
-def estimate(step=(0.0,) * 6, num_inliers=30, sigma=0.01):
-    return Estimate(T_TRUE @ se3.expmap(step), np.eye(6) * sigma**2, num_inliers)
+def estimate(step=(0.0,) * 6, sigma=0.01):
+    return Estimate(T_TRUE @ se3.expmap(step), np.eye(6) * sigma**2)
 
 
 def off(x_m):
     return (0, 0, 0, x_m, 0, 0)
-
-
-def test_those_who_agree_outweigh_one_who_does_not():
-    estimates = [estimate(off(5.0), 70), estimate(off(0.1), 30), estimate(num_inliers=45)]
-    assert largest_group(estimates, 0.25, 8.0) == ([2, 1], 70)
-    assert largest_group(estimates[:2], 0.25, 8.0) == ([0], 30)
-    assert largest_group(estimates[:1], 0.25, 8.0) == ([0], 0)
-
-
-def test_what_speaks_against_is_the_strongest_other_group():
-    estimates = [estimate(off(x), n) for x, n in [(0, 90), (5, 20), (5.1, 30), (9, 40)]]
-    assert largest_group(estimates, 0.25, 8.0) == ([0], 50)
 
 
 def test_agreement_is_of_place_and_direction():

@@ -114,15 +114,23 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def domain(monkeypatch: pytest.MonkeyPatch) -> int:
     """Set a ROS domain that no other test of this run uses, for this process and its children."""
-    global _last_domain
-    _last_domain = _last_domain % 101 + 1
-    while not _is_free(_last_domain):  # of another run of the tests, on the same machine
-        _last_domain = _last_domain % 101 + 1
-    monkeypatch.setenv('ROS_DOMAIN_ID', str(_last_domain))
-    return _last_domain
+    chosen = _next_domain()
+    while not _is_free(chosen):  # of another run of the tests, on the same machine
+        chosen = _next_domain()
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(chosen))
+    return chosen
 
 
-_last_domain = os.getpid() % 101
+_num_domains = os.getpid()
+
+
+def _next_domain() -> int:
+    """Count round the domains 1 to 101; each of several workers has a share of its own."""
+    global _num_domains
+    _num_domains += 1
+    worker = int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0').removeprefix('gw'))
+    share = 101 // int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', '1'))
+    return 1 + worker * share + _num_domains % share
 
 
 def _is_free(domain: int) -> bool:

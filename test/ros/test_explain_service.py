@@ -15,9 +15,6 @@ from s3e_gnn_ros.ros import names
 from s3e_gnn_ros.ros.qos import latched_qos
 from s3e_gnn_ros.types import Status
 
-if not hasattr(srv, 'Explain'):
-    pytest.skip('srv/Explain.srv is not compiled', allow_module_level=True)
-
 
 def ask(caller, query, match):
     return caller.call(

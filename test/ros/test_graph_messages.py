@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -46,6 +48,18 @@ def test_poses_and_weights_of_all():
     assert list(message.closure_query_sessions) == [9, 9]
     assert list(message.closure_query_ids) == [1, 0]
     assert list(message.closure_weights) == [0.25, 0.0]
+
+
+def test_keyframes_that_nothing_ties_to_the_map_have_no_pose_in_it():
+    loose = dataclasses.replace(SNAPSHOT, is_tied=np.array([True, True, False, True]))
+    message = keyframe_poses_message(loose, 'map')
+    assert list(zip(message.sessions, message.keyframe_ids, strict=True)) == [
+        (5, 0),
+        (5, 1),
+        (9, 1),
+    ]
+    np.testing.assert_allclose(pose_from_message(message.t_map_camera[2]), POSES[3], atol=1e-12)
+    assert len(message.closure_weights) == 2
 
 
 def test_an_empty_graph_has_no_poses():
