@@ -117,10 +117,19 @@ def test_work_may_say_no_by_itself(make_scene):
 
 
 def test_a_request_that_finds_no_room_is_answered(make_scene):
-    may_end = threading.Event()
-    scene = make_scene(lambda _request, _response: may_end.wait(20), capacity=1)
-    futures = [scene.ask() for _ in range(3)]  # one is worked on, one waits, one is too many
+    has_begun, may_end = threading.Event(), threading.Event()
+
+    def work(_request, _response):
+        has_begun.set()
+        may_end.wait(20)
+
+    scene = make_scene(work, capacity=1)
+    futures = [scene.ask()]  # is worked on
     end_s = time.monotonic() + 20
+    while not has_begun.is_set():
+        assert time.monotonic() < end_s
+        scene.executor.spin_once(timeout_sec=0.1)
+    futures += [scene.ask(), scene.ask()]  # one waits, one is too many
     while not any(future.done() for future in futures):
         assert time.monotonic() < end_s
         scene.executor.spin_once(timeout_sec=0.1)

@@ -215,7 +215,7 @@ def test_the_command_prints_a_line_each_and_says_it_by_its_status(world, tmp_pat
     world({**CAMERA, **VINS})
     is_well = host_namespace == 'vins_estimator'
     command = ['run', 'vins_fusion', '--check', '--host-namespace', host_namespace]
-    command += ['--check-time', '60' if is_well else '2']
+    command += ['--check-time', '60' if is_well else '10']
     with Child('check', cli_command(command), folder=tmp_path) as child:
         status = child.process.wait(90)
         lines = child.output().splitlines()
