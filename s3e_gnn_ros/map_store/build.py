@@ -10,10 +10,11 @@ from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.loop_closure.pipeline import LoopClosurePipeline
 from s3e_gnn_ros.map_store.files import remove_file
 from s3e_gnn_ros.map_store.map_graph import solved_graph
+from s3e_gnn_ros.map_store.odometry_edges import OdometryEdges
 from s3e_gnn_ros.map_store.store import MapStore
 from s3e_gnn_ros.map_store.stored_keyframe import stored_keyframe
 from s3e_gnn_ros.map_store.weights import weights_of
-from s3e_gnn_ros.types import Frame
+from s3e_gnn_ros.types import Frame, KeyframeKey
 
 _ODOM_FRAME, _CAMERA_FRAME = 'odom', 'camera'
 
@@ -57,11 +58,13 @@ def build_map(
 
 def _add_keyframes(store: MapStore, frames: Iterable[Frame], config: Config, session: int) -> None:
     pipeline = LoopClosurePipeline(config, session)
+    odometry, keys = OdometryEdges(), set[KeyframeKey]()
     for frame in frames:
         if frame.T_odom_camera is not None and pipeline.offer(frame):
             keyframe, query = pipeline.process(frame)
             width_px = config.map.thumbnail_width_px
             stored = stored_keyframe(keyframe, _ODOM_FRAME, _CAMERA_FRAME, width_px)
-            store.add(stored, query.closures)
+            store.add(stored, query.closures, odometry.edge_to(stored, keys))
+            keys.add(stored.key)
     if len(pipeline) == 0:
         raise InputError(f"map '{store.path}' has no keyframe: no frame has a pose")

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s3e_gnn_ros.errors import InputError
+from s3e_gnn_ros.map_store.odometry_edges import OdometryEdges
 from s3e_gnn_ros.map_store.records import StoredKeyframe
 from s3e_gnn_ros.map_store.store import MapStore
 from s3e_gnn_ros.map_store.stored_keyframe import stored_keyframe
@@ -56,6 +57,7 @@ class MapWriter:
         self._waiting: deque[tuple[StoredKeyframe, tuple[LoopClosure, ...]]] = deque()
         self._loose: deque[LoopClosure] = deque(maxlen=MAX_WAITING)
         self._poses = UnwrittenPoses()
+        self._odometry = OdometryEdges()
         self._retry_at_s = self._loose_at_s = self._poses_at_s = 0.0
 
     def add(
@@ -160,7 +162,7 @@ class MapWriter:
         key = keyframe.key
         if key not in self._stored:
             tied = [closure for closure in closures if _match(closure) in self._stored]
-            self._store.add(keyframe, tied)
+            self._store.add(keyframe, tied, self._odometry.edge_to(keyframe, self._stored))
             self._loose += [closure for closure in closures if _match(closure) not in self._stored]
             self._stored.add(key)
             self._statistics.count('map.stored')

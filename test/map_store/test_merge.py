@@ -11,6 +11,7 @@ from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.geometry import se3
 from s3e_gnn_ros.map_store.build import build_map
 from s3e_gnn_ros.map_store.merge import merge_maps
+from s3e_gnn_ros.map_store.records import EdgeKind
 from s3e_gnn_ros.map_store.store import MapStore
 from s3e_gnn_ros.types import KeyframeKey
 
@@ -103,3 +104,4 @@ def test_keyframes_of_a_built_map_can_be_read(maps):
         assert len(store.view(key).features) > 100
         assert store.thumbnail(key).shape == (240, 320)
         assert np.isfinite(store.rows().T_map_camera).all()
+        assert len(store.edges(EdgeKind.ODOMETRY)) == store.num_keyframes - 1
