@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.types import KeyframeKey
 
+_MAX_SESSION = 2**63 - 1
+
 
 class Origins:
     """Session, id and stamp of each entry; adding one costs the same however many there are.
@@ -62,12 +64,14 @@ class Origins:
         return entry
 
     def check_new(self, keys: Sequence[KeyframeKey]) -> None:
-        """Refuse keyframes that have an entry.
+        """Refuse keyframes that have an entry, or whose session is no number below 2^63.
 
         Raises:
-            InputError: one has.
+            InputError: there is one.
         """
         for key in keys:
+            if not 0 <= key.session <= _MAX_SESSION:
+                raise InputError(f'session {key.session} is not between 0 and {_MAX_SESSION}')
             if key in self._entries:
                 raise InputError(
                     f'keyframe {key.keyframe_id} of session {key.session} is in the map already'

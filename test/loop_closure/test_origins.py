@@ -55,3 +55,10 @@ def test_the_last_of_a_session(origins):
     assert origins.last_entry(1) is None
     assert origins.last_entry(2) == 99
     assert origins.last_entry(3) is None
+
+
+@pytest.mark.parametrize('session', [-1, 2**63])
+def test_a_session_that_no_column_can_hold_is_refused(session):
+    with pytest.raises(InputError, match=f'session {session} '):
+        Origins().check_new([KeyframeKey(session, 0)])
+    Origins().check_new([KeyframeKey(2**63 - 1, 0)])
