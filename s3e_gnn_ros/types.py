@@ -203,6 +203,16 @@ class LoopClosure:
     query_robot_id: str = ''
     match_robot_id: str = ''
 
+    @property
+    def query(self) -> KeyframeKey:
+        """Session and id of the keyframe that asked."""
+        return KeyframeKey(self.query_session, self.query_id)
+
+    @property
+    def match(self) -> KeyframeKey:
+        """Session and id of the older keyframe that answered."""
+        return KeyframeKey(self.match_session, self.match_id)
+
 
 @dataclass(frozen=True, eq=False)
 class LoopQuery:

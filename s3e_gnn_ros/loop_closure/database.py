@@ -170,8 +170,8 @@ def _stored_entries(
     row_of = {key: row for row, key in enumerate(rows.keys)}
     pairs = [
         (
-            row_of.get(KeyframeKey(closure.query_session, closure.query_id)),
-            row_of.get(KeyframeKey(closure.match_session, closure.match_id)),
+            row_of.get(closure.query),
+            row_of.get(closure.match),
         )
         for closure in closures
     ]

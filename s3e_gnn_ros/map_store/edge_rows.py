@@ -30,8 +30,8 @@ def edge_of_closure(closure: LoopClosure) -> StoredEdge:
     """Return a closure as an edge from match to query."""
     return StoredEdge(
         kind=EdgeKind.CLOSURE,
-        i=KeyframeKey(closure.match_session, closure.match_id),
-        j=KeyframeKey(closure.query_session, closure.query_id),
+        i=closure.match,
+        j=closure.query,
         T_i_j=closure.T_match_query,
         covariance=closure.covariance,
         similarity=closure.similarity,

@@ -15,7 +15,7 @@ from s3e_gnn_ros.map_store.map_graph import add_to_graph
 from s3e_gnn_ros.map_store.store import MapStore
 from s3e_gnn_ros.map_store.weights import weights_of
 from s3e_gnn_ros.pose_graph.graph import PoseGraph
-from s3e_gnn_ros.types import KeyframeKey, LoopClosure
+from s3e_gnn_ros.types import LoopClosure
 
 Progress = Callable[[int, int], None]
 
@@ -101,14 +101,14 @@ def _loops_between(
             view = other.view(key)
             query = detector.process(asking_keyframe(rows, row, view), view)
             for closure in query.closures:
-                if KeyframeKey(closure.match_session, closure.match_id) in inside:
+                if closure.match in inside:
                     yield closure
         if progress is not None:
             progress(row + 1, len(rows))
 
 
 def _num_believed(graph: PoseGraph, closures: list[LoopClosure]) -> int:
-    pairs = {(_match(closure), _query(closure)) for closure in closures}
+    pairs = {(closure.match, closure.query) for closure in closures}
     return sum(
         (match, query) in pairs for match, query, weight in graph.closure_weights() if weight
     )
@@ -134,11 +134,3 @@ def _write(
     except BaseException:
         remove_file(out)  # half a map is none
         raise
-
-
-def _query(closure: LoopClosure) -> KeyframeKey:
-    return KeyframeKey(closure.query_session, closure.query_id)
-
-
-def _match(closure: LoopClosure) -> KeyframeKey:
-    return KeyframeKey(closure.match_session, closure.match_id)

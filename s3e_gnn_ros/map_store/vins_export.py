@@ -67,13 +67,10 @@ def _best_loops(
     index = {key: i for i, key in enumerate(keys)}
     best: dict[KeyframeKey, LoopClosure] = {}
     for closure in closures:
-        key = KeyframeKey(closure.query_session, closure.query_id)
+        key = closure.query
         if key not in best or closure.similarity > best[key].similarity:
             best[key] = closure
-    return {
-        key: (index[KeyframeKey(c.match_session, c.match_id)], c.T_match_query)
-        for key, c in best.items()
-    }
+    return {key: (index[c.match], c.T_match_query) for key, c in best.items()}
 
 
 def _line(

@@ -129,8 +129,8 @@ def edge_of(closure: LoopClosure, scale_by_similarity: bool) -> Edge:
         InputError: a keyframe matched with itself, a pose or covariance out of order, or a
             similarity that cannot scale.
     """
-    match = KeyframeKey(closure.match_session, closure.match_id)
-    query = KeyframeKey(closure.query_session, closure.query_id)
+    match = closure.match
+    query = closure.query
     name = closure_name((match, query))
     if match == query:
         raise InputError(f'{name} matches a keyframe with itself')

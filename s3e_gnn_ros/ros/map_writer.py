@@ -85,7 +85,7 @@ class MapWriter:
         kept = [item for item in self._waiting if item[0].key not in gone]
         self._statistics.count('map.waiting', len(kept) - len(self._waiting))
         self._waiting = deque(kept)
-        loose = [closure for closure in self._loose if _match(closure) not in gone]
+        loose = [closure for closure in self._loose if closure.match not in gone]
         self._loose = deque(loose, MAX_WAITING)
         self._poses.remove(gone)
         if self._attempt(partial(self._store.remove, sorted(gone))):
@@ -94,7 +94,7 @@ class MapWriter:
     def replace_closure(self, closure: LoopClosure) -> None:
         """Put a better measurement in the place of a closure, wherever that is by now."""
         for index, (keyframe, closures) in enumerate(self._waiting):
-            if keyframe.key == _query(closure):
+            if keyframe.key == closure.query:
                 refined = tuple(closure if _ends(c) == _ends(closure) else c for c in closures)
                 self._waiting[index] = keyframe, refined
                 return
@@ -161,9 +161,9 @@ class MapWriter:
         """Write a keyframe in one transaction with the closures whose match is there."""
         key = keyframe.key
         if key not in self._stored:
-            tied = [closure for closure in closures if _match(closure) in self._stored]
+            tied = [closure for closure in closures if closure.match in self._stored]
             self._store.add(keyframe, tied, self._odometry.edge_to(keyframe, self._stored))
-            self._loose += [closure for closure in closures if _match(closure) not in self._stored]
+            self._loose += [closure for closure in closures if closure.match not in self._stored]
             self._stored.add(key)
             self._statistics.count('map.stored')
         self._on_stored(key)
@@ -173,7 +173,7 @@ class MapWriter:
         self._loose_at_s = time.monotonic() + RETRY_S
         for _ in range(len(self._loose)):
             closure = self._loose.popleft()
-            if _match(closure) not in self._stored or not self._attempt(
+            if closure.match not in self._stored or not self._attempt(
                 partial(self._store.add_closure, closure)
             ):
                 self._loose.append(closure)
@@ -200,13 +200,5 @@ class MapWriter:
         )
 
 
-def _match(closure: LoopClosure) -> KeyframeKey:
-    return KeyframeKey(closure.match_session, closure.match_id)
-
-
-def _query(closure: LoopClosure) -> KeyframeKey:
-    return KeyframeKey(closure.query_session, closure.query_id)
-
-
 def _ends(closure: LoopClosure) -> tuple[KeyframeKey, KeyframeKey]:
-    return _match(closure), _query(closure)
+    return closure.match, closure.query
