@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from s3e_gnn_ros.errors import ConfigError
 
@@ -21,13 +21,24 @@ def _value(
     minimum: float | None = None,
     maximum: float | None = None,
     choices: tuple[str, ...] = (),
+    at_run_time: bool | None = None,
 ) -> Any:
-    """Declare one leaf of the tree with what a ROS parameter descriptor needs."""
+    """Declare one leaf of the tree with what a ROS parameter descriptor needs.
+
+    Args:
+        default: whose type is that of the leaf.
+        description: of one line, with the unit.
+        minimum: least value.
+        maximum: largest value.
+        choices: all values of a text.
+        at_run_time: a node that is configured takes a change; None: as its section says.
+    """
     metadata = {
         'description': description,
         'minimum': minimum,
         'maximum': maximum,
         'choices': choices,
+        'at_run_time': at_run_time,
     }
     if isinstance(default, list):
         raise TypeError('use a tuple: the tree is frozen')
@@ -35,7 +46,16 @@ def _value(
 
 
 class _Section:
-    """A node of the tree: checks the type and range of its own leaves."""
+    """A node of the tree: checks the type and range of its own leaves.
+
+    ``at_run_time``: a node that is configured takes changes of them, where they say nothing else.
+    """
+
+    at_run_time: ClassVar[bool] = False
+
+    def __init_subclass__(cls, *, at_run_time: bool = False) -> None:
+        """Note what holds for all leaves of a section."""
+        cls.at_run_time = at_run_time
 
     def __post_init__(self) -> None:
         """Refuse a value of the wrong type or outside its range."""
@@ -45,7 +65,7 @@ class _Section:
 
 
 @dataclass(frozen=True)
-class KeyframeConfig(_Section):
+class KeyframeConfig(_Section, at_run_time=True):
     """When a frame becomes a keyframe: after either motion, but not too often."""
 
     min_translation_m: float = _value(
@@ -66,12 +86,20 @@ class KeyframeConfig(_Section):
 class FeatureConfig(_Section):
     """ORB features, and the depth that lifts them to landmarks."""
 
-    num_features: int = _value(1000, 'ORB features per keyframe', minimum=8, maximum=20000)
+    num_features: int = _value(
+        1000, 'ORB features per keyframe', minimum=8, maximum=20000, at_run_time=True
+    )
     num_levels: int = _value(8, 'levels of the ORB pyramid', minimum=1, maximum=16)
     scale_factor: float = _value(1.2, 'scale between levels', minimum=1.01, maximum=2.0)
-    fast_threshold: int = _value(12, 'FAST threshold [grey levels]', minimum=1, maximum=255)
-    min_depth_m: float = _value(0.3, 'depth below this is ignored [m]', minimum=0.0)
-    max_depth_m: float = _value(6.0, 'depth above this is ignored [m]', minimum=0.1)
+    fast_threshold: int = _value(
+        12, 'FAST threshold [grey levels]', minimum=1, maximum=255, at_run_time=True
+    )
+    min_depth_m: float = _value(
+        0.3, 'depth below this is ignored [m]', minimum=0.0, at_run_time=True
+    )
+    max_depth_m: float = _value(
+        6.0, 'depth above this is ignored [m]', minimum=0.1, at_run_time=True
+    )
 
 
 @dataclass(frozen=True)
@@ -89,33 +117,42 @@ class RetrievalConfig(_Section):
     use_gnn: bool = _value(True, 's3e: query the reference graph; else compare embeddings')
     vocabulary: str = _value('', 'vocabulary file of bow; empty: the one inside the package')
     max_candidates: int = _value(
-        5, 'candidates to verify per query, most similar first', minimum=1, maximum=100
+        5,
+        'candidates to verify per query, most similar first',
+        minimum=1,
+        maximum=100,
+        at_run_time=True,
     )
     min_similarity: float = _value(
-        0.01, 'candidates below this are not verified', minimum=0.0, maximum=1.0
+        0.01, 'candidates below this are not verified', minimum=0.0, maximum=1.0, at_run_time=True
     )
     min_nss_factor: float = _value(
         0.005,
         'similarity of the query to its predecessor below which scores mean nothing',
         minimum=0.0,
         maximum=1.0,
+        at_run_time=True,
     )
     min_keyframe_gap: int = _value(
-        8, 'the last keyframes of the same session that cannot match', minimum=1
+        8, 'the last keyframes of the same session that cannot match', minimum=1, at_run_time=True
     )
     min_time_gap_s: float = _value(
-        2.0, 'younger keyframes of the same session cannot match [s]', minimum=0.0
+        2.0,
+        'younger keyframes of the same session cannot match [s]',
+        minimum=0.0,
+        at_run_time=True,
     )
     consistency_window: int = _value(
         0,
         'keyframes around a candidate of which one must have been a candidate of the previous '
         'query; 0 switches the check off',
         minimum=0,
+        at_run_time=True,
     )
 
 
 @dataclass(frozen=True)
-class VerificationConfig(_Section):
+class VerificationConfig(_Section, at_run_time=True):
     """When two keyframes are believed to see the same place."""
 
     max_closures: int = _value(
@@ -187,7 +224,7 @@ class VerificationConfig(_Section):
 
 
 @dataclass(frozen=True)
-class RelocalisationConfig(_Section):
+class RelocalisationConfig(_Section, at_run_time=True):
     """When an image is believed to be located in the map."""
 
     max_candidates: int = _value(
@@ -219,7 +256,7 @@ class RelocalisationConfig(_Section):
 
 
 @dataclass(frozen=True)
-class PoseGraphConfig(_Section):
+class PoseGraphConfig(_Section, at_run_time=True):
     """Noise of odometry, and how GTSAM solves."""
 
     odometry_sigma_m_per_m: float = _value(
@@ -312,12 +349,19 @@ class MapConfig(_Section):
 class NodeConfig(_Section):
     """Queues, frames and synchronisation of the ROS nodes."""
 
+    autostart: bool = _value(
+        True, 'configure and activate at once; false: wait for a lifecycle manager'
+    )
     queue_size: int = _value(100, 'keyframes waiting for the worker', minimum=1, maximum=100000)
     sync_queue_size: int = _value(
         60, 'messages per topic waiting for their partners', minimum=2, maximum=100000
     )
     sync_slop_s: float = _value(
-        0.02, 'stamps of one frame may differ by this [s]', minimum=0.0, maximum=1.0
+        0.02,
+        'stamps of one frame may differ by this [s]',
+        minimum=0.0,
+        maximum=1.0,
+        at_run_time=True,
     )
     max_odometry_gap_s: float = _value(
         0.5, 'odometry is not interpolated over a larger gap [s]', minimum=0.0
@@ -356,7 +400,9 @@ class NodeConfig(_Section):
         '', "frame of the odometry; empty: as the messages say, with pose_type tf 'odom'"
     )
     robot_id: str = _value('', 'name of the robot, where a map has several')
-    publish_images: bool = _value(True, 'put image and depth into the published keyframes')
+    publish_images: bool = _value(
+        True, 'put image and depth into the published keyframes', at_run_time=True
+    )
     publish_tf: bool = _value(
         True, 'publish map -> odom; false where another node of the robot does (REP 105)'
     )
@@ -365,32 +411,47 @@ class NodeConfig(_Section):
         "how map -> odom and the corrected poses follow the pose graph: 'instant', or 'smooth' by "
         'correction_time_s',
         choices=('instant', 'smooth'),
+        at_run_time=True,
     )
     correction_time_s: float = _value(
         1.0,
         'smooth: 63 % of a correction is applied within this time of odometry, 95 % within three '
         'times as long [s]',
         minimum=0.01,
+        at_run_time=True,
     )
     feedback: bool = _value(
         False, 'publish match_points for the estimator of VINS-Mono, and take relo_relative_pose'
     )
     feedback_max_yaw_deg: float = _value(
-        30.0, 'loops with more yaw between their keyframes are not fed back [deg]', minimum=0.0
+        30.0,
+        'loops with more yaw between their keyframes are not fed back [deg]',
+        minimum=0.0,
+        at_run_time=True,
     )
     feedback_max_distance_m: float = _value(
-        20.0, 'loops between keyframes further apart are not fed back [m]', minimum=0.0
+        20.0,
+        'loops between keyframes further apart are not fed back [m]',
+        minimum=0.0,
+        at_run_time=True,
     )
     feedback_min_points: int = _value(
-        8, "matched points with a track number of the front end's that a feedback needs", minimum=4
+        8,
+        "matched points with a track number of the front end's that a feedback needs",
+        minimum=4,
+        at_run_time=True,
     )
     tracking_timeout_s: float = _value(
         1.0,
         'images this much newer than all odometry are relocalised in the map; 0: never [s]',
         minimum=0.0,
+        at_run_time=True,
     )
     relocalisation_period_s: float = _value(
-        1.0, 'between two images that are relocalised while tracking is lost [s]', minimum=0.0
+        1.0,
+        'between two images that are relocalised while tracking is lost [s]',
+        minimum=0.0,
+        at_run_time=True,
     )
 
 
@@ -418,6 +479,7 @@ class Leaf:
     minimum: float | None
     maximum: float | None
     choices: tuple[str, ...]
+    at_run_time: bool
 
 
 def leaves(config: Config | None = None) -> Iterator[Leaf]:
@@ -434,6 +496,7 @@ def leaves(config: Config | None = None) -> Iterator[Leaf]:
                 meta['minimum'],
                 meta['maximum'],
                 meta['choices'],
+                node.at_run_time if meta['at_run_time'] is None else meta['at_run_time'],
             )
 
 

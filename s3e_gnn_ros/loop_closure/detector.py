@@ -66,6 +66,11 @@ class LoopDetector:
         self.similarities: NDArray[np.float32] = np.zeros(0, dtype=np.float32)
         """Of the last query to every keyframe before it, in order of addition; 0 if removed."""
 
+    def set_config(self, config: Config) -> None:
+        """Take other limits from the next keyframe on; the retrieval method stays."""
+        self._config = config
+        self.verifier = Verifier(config.verification, config.features)
+
     def encode(self, keyframe: Keyframe) -> Keyframe:
         """Give a keyframe what the retrieval method compares it by, if that is an embedding."""
         return dataclasses.replace(

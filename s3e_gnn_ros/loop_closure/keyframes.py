@@ -18,6 +18,10 @@ class KeyframeSelector:
         self._T_odom_last: Pose | None = None
         self._last_stamp_ns = 0
 
+    def set_config(self, config: KeyframeConfig) -> None:
+        """Take other limits from the next frame on."""
+        self._config = config
+
     def is_keyframe(self, stamp_ns: int, T_odom_camera: Pose) -> bool:
         """Decide on the next frame by stamp and pose (4, 4); the first is always chosen."""
         if self._T_odom_last is not None:

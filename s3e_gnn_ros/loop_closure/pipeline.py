@@ -81,6 +81,18 @@ class LoopClosurePipeline:
         """Of the last processed keyframe to each one before it, (N,) float32; 0 if removed."""
         return self._detector.similarities
 
+    def set_config(self, config: Config) -> None:
+        """Take the leaves that may change at run time from another configuration.
+
+        No keyframe sees half of it: one that is being processed is finished as it began.
+        """
+        with self._lock:
+            self._config = config
+            self._selector.set_config(config.keyframes)
+            self._extractor = OrbExtractor(config.features)
+            self._detector.set_config(config)
+            self._relocaliser = Relocaliser(config, self._database, self._detector.verifier)
+
     def start_session(self, session: int) -> None:
         """Begin a new run of the front end: ids restart, what was seen stays searchable."""
         with self._lock:

@@ -6,7 +6,7 @@ from geometry_msgs.msg import PoseWithCovarianceStamped
 from nav_msgs.msg import Odometry
 from rclpy.node import Node
 
-from s3e_gnn_ros.config import Config
+from s3e_gnn_ros.config import Config, NodeConfig
 from s3e_gnn_ros.data.bag_poses import clean_frame
 from s3e_gnn_ros.geometry.se3 import Pose
 from s3e_gnn_ros.ros import names
@@ -43,8 +43,7 @@ class CorrectedOutputs:
         self._map_to_odom = (
             MapToOdom(node, self._config.map_frame) if self._config.publish_tf else None
         )
-        is_smooth = self._config.correction == 'smooth'
-        self._follower = Follower(self._config.correction_time_s if is_smooth else None)
+        self._follower = Follower(_follow_time_s(self._config))
         self._applicability = Applicability()
         self._covariance = CovarianceSince(config)
         self._last: tuple[int, Pose, str] | None = None
@@ -73,6 +72,17 @@ class CorrectedOutputs:
             self._rect.publish(odometry_rect(message, T_map_odom))
         if self._pose.get_subscription_count():
             self._publish_pose(stamp_ns, T_odom_body, T_map_odom, correction)
+
+    def set_config(self, config: Config) -> None:
+        """Follow otherwise, and go by another noise, from the next message on."""
+        self._config = config.node
+        self._follower.set_time(_follow_time_s(config.node))
+        self._covariance.set_config(config.pose_graph)
+
+    def close(self) -> None:
+        """End what listens to other publishers."""
+        if self._map_to_odom is not None:
+            self._map_to_odom.close()
 
     def refresh(self, correction: Correction | None) -> None:
         """Publish the transform once more where it has changed and odometry has paused."""
@@ -116,3 +126,7 @@ class CorrectedOutputs:
             f"keyframes are given in '{correction.odom_frame}' and odometry in '{odom_frame}': no "
             'corrected odometry is published; where they are the same, set node.odom_frame'
         )
+
+
+def _follow_time_s(config: NodeConfig) -> float | None:
+    return config.correction_time_s if config.correction == 'smooth' else None

@@ -72,6 +72,10 @@ class CovarianceSince:
         self._key: KeyframeKey | None = None
         self._T_odom_body_then: Pose = np.eye(4)
 
+    def set_config(self, config: PoseGraphConfig) -> None:
+        """Go by another noise of odometry."""
+        self._config = config
+
     def add_odometry(self, stamp_ns: int, T_odom_body: Pose) -> None:
         """Take one pose (4, 4); time that goes backwards begins anew."""
         if self._last_ns is not None and stamp_ns <= self._last_ns:

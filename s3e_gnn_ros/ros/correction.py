@@ -121,6 +121,10 @@ class Follower:
         self._T_map_odom: Pose | None = None
         self._stamp_ns = 0
 
+    def set_time(self, time_s: float | None) -> None:
+        """Follow by another time constant [s], or at once."""
+        self._time_s = time_s
+
     def forget(self) -> None:
         """Take the next correction at once: there is nothing to go on from."""
         self._T_map_odom = None

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rclpy.node import Node
 
 from s3e_gnn_ros import srv
+from s3e_gnn_ros.config import Config, Leaf
 from s3e_gnn_ros.data.messages import (
     camera_from_message,
     depth_from_message,
@@ -24,36 +24,54 @@ from s3e_gnn_ros.errors import InputError, S3EError
 from s3e_gnn_ros.geometry.camera import PinholeCamera
 from s3e_gnn_ros.retrieval.hamming import DESCRIPTOR_BYTES
 from s3e_gnn_ros.ros import names
+from s3e_gnn_ros.ros.managed_node import ManagedNode, Role
 from s3e_gnn_ros.ros.node_main import run_node
-from s3e_gnn_ros.ros.parameters import load_parameters
 
 
-class DatabaseNode(Node):
+class DatabaseRole(Role):
     """Answers ``database/query`` and ``database/detect_loop``, each with a database of its own.
 
     The parameters are those of the configuration tree; ``retrieval``, ``features`` and
-    ``verification`` matter. A request that cannot be used is answered with ``success`` false and a
-    sentence, and changes nothing.
+    ``verification`` matter, and take effect when the node is configured. The databases stay while
+    it is inactive, and the services do not. A request that cannot be used is answered with
+    ``success`` false and a sentence, and changes nothing.
+
+    Args:
+        node: owns the services.
+        config: of the node.
 
     Raises:
-        ConfigError: a parameter is wrong.
         InputError: vocabulary or weights cannot be read.
     """
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(
-            names.DATABASE_NODE, automatically_declare_parameters_from_overrides=True, **options
-        )
-        config = load_parameters(self)
+    depth = 0
+    is_busy = False
+
+    def __init__(self, node: ManagedNode, config: Config) -> None:
+        self._node = node
         self._database = Database(config)
         parameters = Parameters.from_config(config.retrieval, geom_check=GeometricalCheck.POSE)
         self._detector = LoopDetector(self._database, parameters)
+        method = config.retrieval.method
+        node.get_logger().info(f"databases of '{method}' are empty and ready")
+
+    def activate(self) -> None:
+        """Offer the services."""
         self._create(srv.QueryDatabase, names.QUERY_DATABASE, self._query)
         self._create(srv.DetectLoop, names.DETECT_LOOP, self._detect)
-        self.get_logger().info(f"databases of '{config.retrieval.method}' are empty and ready")
+
+    def deactivate(self) -> None:
+        """Nothing runs beside the executor."""
+
+    def may_change(self, leaf: Leaf) -> bool:
+        """Nothing may: what is in a database was made by what holds."""
+        return False
+
+    def set_config(self, config: Config) -> None:
+        """There is nothing to take."""
 
     def close(self) -> None:
-        """Nothing runs beside the executor."""
+        """Nothing is open."""
 
     def _create(
         self, service_class: type[Any], name: str, work: Callable[[Any, Any], None]
@@ -70,10 +88,10 @@ class DatabaseNode(Node):
                 response = self._refusal(service_class, name, f'{type(err).__name__}: {err}')
             return response
 
-        self.create_service(service_class, name, answer)
+        self._node.create_service(service_class, name, answer)
 
     def _refusal(self, service_class: type[Any], name: str, reason: str) -> Any:
-        self.get_logger().warning(f'service {name}: {reason}', throttle_duration_sec=5.0)
+        self._node.get_logger().warning(f'service {name}: {reason}', throttle_duration_sec=5.0)
         response = service_class.Response(success=False, message=reason)
         for field in ('entry_id', 'query', 'match'):
             if hasattr(response, field):
@@ -136,6 +154,17 @@ def _camera(message: Any) -> PinholeCamera | None:
     """Return the camera; None of a message that was left empty."""
     is_empty = message.width == 0 and message.height == 0 and not np.any(message.k)
     return None if is_empty else camera_from_message(message)
+
+
+class DatabaseNode(ManagedNode):
+    """Has the role :class:`DatabaseRole` while it is configured.
+
+    Raises:
+        ConfigError: a parameter is wrong.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(names.DATABASE_NODE, names.DATABASE_STATISTICS, DatabaseRole, **options)
 
 
 def main(args: Sequence[str] | None = None) -> int:

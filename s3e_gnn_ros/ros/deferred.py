@@ -9,12 +9,14 @@ from typing import Any
 
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
+from rclpy.service import Service
 from rclpy.task import Future
 
 from s3e_gnn_ros.errors import InputError, S3EError
 from s3e_gnn_ros.ros.worker import Worker
 
 _TOO_BUSY = 'the node is too busy: the request waited until its queue was full'
+_GONE = 'the node is not configured any more'
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +32,15 @@ class Job:
     drop: Callable[[], None] = lambda: None
 
 
+@dataclass(frozen=True, eq=False)
+class _Bound:
+    """What a service does, and in whose thread."""
+
+    work: Callable[[Any, Any], None]
+    worker: Callable[[], Worker[Job]]
+    needs_active: bool
+
+
 class DeferredServices:
     """Creates services whose work is done on a worker's thread.
 
@@ -40,13 +51,28 @@ class DeferredServices:
     be reentrant, because a mutually exclusive one stays held while a coroutine waits; with one
     thread nothing runs in parallel for that.
 
+    They outlive what does their work: when that is gone, who asks is told so, and who is waiting
+    gets an answer, which a service that is destroyed could not send any more.
+
     Args:
         node: owns the services.
+        state: returns the lifecycle state of the node.
     """
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, state: Callable[[], str] = lambda: 'active') -> None:
         self._node = node
+        self._state = state
         self._group = ReentrantCallbackGroup()
+        self._services: dict[str, Service] = {}
+        self._bound: dict[str, _Bound] = {}
+
+    def owns(self, entity: object) -> bool:
+        """Whether a service is one of these."""
+        return any(entity is service for service in self._services.values())
+
+    def unbind(self) -> None:
+        """Answer from now on that the node is not configured."""
+        self._bound.clear()
 
     def create(
         self,
@@ -54,8 +80,10 @@ class DeferredServices:
         name: str,
         work: Callable[[Any, Any], None],
         worker: Callable[[], Worker[Job]],
+        *,
+        needs_active: bool = False,
     ) -> None:
-        """Create a service.
+        """Create a service, or let one of the same name have its work done by another.
 
         Args:
             service_class: its type; most responses have ``success`` and ``message``.
@@ -63,32 +91,47 @@ class DeferredServices:
             work: called on the worker's thread with request and response, which it fills;
                 ``success`` is true unless it says otherwise. What it raises becomes the message.
             worker: returns whose thread it is; a node creates its services before its workers.
+            needs_active: refuse unless the node is active: for what changes the map.
         """
+        self._bound[name] = _Bound(work, worker, needs_active)
+        if name in self._services:
+            return
 
         async def answer(request: Any, response: Any) -> Any:
-            executor = self._node.executor
-            assert executor is not None  # it is what calls this
-            done: Future = Future(executor=executor)
-
-            def finish() -> None:
-                done.set_result(None)
-                executor.wake()  # some versions of rclpy look at a future only when woken
-
-            def run() -> None:
-                try:
-                    self._attempt(name, work, request, response)
-                finally:
-                    finish()
-
-            def drop() -> None:
-                self._refuse(name, response, _TOO_BUSY)
-                finish()
-
-            worker().offer(Job(run, drop))
-            await done
+            bound, state = self._bound.get(name), self._state()
+            if bound is None or (bound.needs_active and state != 'active'):
+                self._refuse(name, response, f'{self._node.get_name()} is {state}')
+            else:
+                await self._do(name, bound, request, response)
             return response
 
-        self._node.create_service(service_class, name, answer, callback_group=self._group)
+        self._services[name] = self._node.create_service(
+            service_class, name, answer, callback_group=self._group
+        )
+
+    def _do(self, name: str, bound: _Bound, request: Any, response: Any) -> Future:
+        """Queue the work; returns what to wait for."""
+        executor = self._node.executor
+        assert executor is not None  # it is what calls the service
+        done: Future = Future(executor=executor)
+
+        def finish() -> None:
+            done.set_result(None)
+            executor.wake()  # some versions of rclpy look at a future only when woken
+
+        def run() -> None:
+            try:
+                self._attempt(name, bound.work, request, response)
+            finally:
+                finish()
+
+        def drop() -> None:
+            is_gone = self._bound.get(name) is not bound
+            self._refuse(name, response, _GONE if is_gone else _TOO_BUSY)
+            finish()
+
+        bound.worker().offer(Job(run, drop))
+        return done
 
     def _attempt(
         self, name: str, work: Callable[[Any, Any], None], request: Any, response: Any

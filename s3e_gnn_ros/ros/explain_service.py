@@ -72,6 +72,10 @@ class ExplainService:
         )
         services.create(srv.Explain, names.EXPLAIN, self._answer, lambda: self._worker)
 
+    def set_config(self, config: Config) -> None:
+        """Go by another configuration from the next request on."""
+        self._config = config
+
     def close(self) -> None:
         """End the thread."""
         self._worker.close()
@@ -105,18 +109,18 @@ class ExplainService:
         from s3e_gnn_ros.loop_closure.explanation import explain
         from s3e_gnn_ros.map_store.pair_story import Closures, PairStory, back_end, ends_of
 
-        rows = self._pipeline.rows()
+        rows, config = self._pipeline.rows(), self._config
         known = set(rows.keys)
         closures = [closure_from_message(each) for each in self._history.closures]
         # A keyframe may have come since, or gone.
         closures = [each for each in closures if known.issuperset(ends_of(each))]
         weights = {(i, j): weight for i, j, weight in weights_from_message(self._placed)}
         return PairStory(
-            explain(Archive(rows, closures, self._pipeline), self._config, query, match),
+            explain(Archive(rows, closures, self._pipeline), config, query, match),
             back_end(
                 rows,
                 Closures(closures, [], weights),
-                self._config,
+                config,
                 query,
                 match,
                 solve=len(known) <= MAX_SOLVED,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -36,6 +36,7 @@ class ExternalKeyframes:
         pipeline: searched on the worker's thread.
         worker: returns the worker.
         publish: gives out a keyframe with its query, odometry frame and optical frame.
+        own_sessions: what comes of these is our own.
     """
 
     def __init__(
@@ -46,13 +47,14 @@ class ExternalKeyframes:
         pipeline: LoopClosurePipeline,
         worker: Callable[[], Worker[Job]],
         publish: Callable[[Keyframe, LoopQuery, str, str], None],
+        own_sessions: Iterable[int],
     ) -> None:
         self._intake = intake
         self._history = history
         self._pipeline = pipeline
         self._worker = worker
         self._publish = publish
-        self._own_sessions: set[int] = set()
+        self._own_sessions = set(own_sessions)
         node.create_subscription(
             msg.KeyFrame,
             names.EXTERNAL_KEYFRAME,

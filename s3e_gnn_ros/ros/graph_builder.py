@@ -133,6 +133,11 @@ class GraphBuilder:
         self._build_anew()
         return True
 
+    def set_config(self, config: PoseGraphConfig) -> None:
+        """Build the graph anew with other parameters, as if it had always had them."""
+        self._config = config
+        self._build_anew()
+
     def set_live(self, session: int) -> bool:
         """Note that a session is one of the robot's own, running now; returns whether it is new.
 

@@ -67,6 +67,7 @@ class GraphWorker:
         self._next_snapshot_s = 0.0
         self._needs_finish = False
         self._touched_s = time.monotonic()
+        self._is_closing = False
         self.worker: Worker[Job] = Worker(
             self._run_job,
             capacity=_CAPACITY,
@@ -140,15 +141,25 @@ class GraphWorker:
             if not is_waiting:
                 self._offer(_nothing)
 
+    def renew(self) -> None:
+        """Let the next tick take a snapshot: the last ones may have reached nobody."""
+        self._is_stale = True
+
     def close(self) -> None:
         """End the thread."""
+        self._is_closing = True
         self.worker.close()
+
+    def set_config(self, config: PoseGraphConfig) -> None:
+        """Queue that the graph is built anew, as if it had always had these parameters."""
+        self._offer(partial(self._set_config, config))
 
     def _offer(self, work: Callable[[], None]) -> None:
         self.worker.offer(Job(partial(self._attempt, work)))
 
     def _drop_job(self, job: Job) -> None:
-        self._drop('queue_full', 'the pose graph cannot keep up')
+        if not self._is_closing:  # else the graph goes with what would have been added to it
+            self._drop('queue_full', 'the pose graph cannot keep up')
         job.drop()
 
     # In the worker's thread.
@@ -199,6 +210,11 @@ class GraphWorker:
     def _fix(self, poses: Mapping[KeyframeKey, Pose]) -> None:
         if self._builder.fix(poses):
             self._touch()
+
+    def _set_config(self, config: PoseGraphConfig) -> None:
+        self._builder.set_config(config)
+        self._needs_finish = True
+        self._touch()
 
     def _set_live(self, session: int) -> None:
         self._builder.set_live(session)

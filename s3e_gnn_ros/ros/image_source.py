@@ -54,6 +54,7 @@ class ImageSource:
         self._bridge = make_bridge()
         self._topics = ('image', 'depth') if config.use_depth else ('image',)
         self._last_ns: int | None = None
+        self._slop_s = config.sync_slop_s
         self._watch = PartnerWatch(config.sync_queue_size, self._drop_alone)
         self.clear()
         inputs.subscribe(
@@ -75,8 +76,13 @@ class ImageSource:
         """Forget what waits for its partner."""
         self._last_ns = None
         self._watch.clear()
+        self.set_slop(self._slop_s)
+
+    def set_slop(self, slop_s: float) -> None:
+        """Join by another slop [s]; images that wait are given up when a newer one is joined."""
+        self._slop_s = slop_s
         self._synchroniser = make_synchroniser(
-            self._topics, self._config.sync_queue_size, self._config.sync_slop_s, self._take_set
+            self._topics, self._config.sync_queue_size, slop_s, self._take_set
         )
 
     def _subscribe_image(self, node: Node, topic: str) -> None:
@@ -107,7 +113,7 @@ class ImageSource:
     def _drop_alone(self, stamp: int) -> None:
         self._inputs.intake.drop(
             'unsynchronised',
-            f'no depth within {self._config.sync_slop_s} s has come for the image at {stamp} ns; '
+            f'no depth within {self._slop_s} s has come for the image at {stamp} ns; '
             'node.use_depth is true: without depth images, set it to false',
         )
 

@@ -52,6 +52,10 @@ class LoopOutputs:
         )
         node.create_service(srv.GetKeyFrames, names.GET_KEYFRAMES, history.answer)
 
+    def set_config(self, config: NodeConfig) -> None:
+        """Put images into keyframes, or not, from the next one on."""
+        self._config = config
+
     def publish(
         self,
         keyframe: Keyframe,

@@ -68,7 +68,13 @@ class MapKeeper:
 
     def create_services(self, services: DeferredServices, worker: Callable[[], Any]) -> None:
         """Serve loop_closure/remove_keyframes."""
-        services.create(srv.RemoveKeyframes, names.REMOVE_KEYFRAMES, self._answer_remove, worker)
+        services.create(
+            srv.RemoveKeyframes,
+            names.REMOVE_KEYFRAMES,
+            self._answer_remove,
+            worker,
+            needs_active=True,
+        )
 
     # In the worker's thread.
 
@@ -122,10 +128,9 @@ class MapKeeper:
         return len(known)
 
     def close(self) -> None:
-        """Write what is left, when the worker has ended."""
+        """Hand on what is left, when the worker has ended and before the maps are closed."""
         if self._placed is not None:
             self._intake.attempt(self._take_poses)
-        self._maps.close()
 
     def _forget(self, keys: Sequence[KeyframeKey]) -> None:
         if keys and self._maps.writer is not None:

@@ -64,7 +64,7 @@ class MapServices:
             on_drop=lambda job: job.drop(),
             on_error=lambda err: intake.drop('map_error', f'{type(err).__name__}: {err}'),
         )
-        services.create(srv.LoadMap, names.LOAD_MAP, self._load, worker)
+        services.create(srv.LoadMap, names.LOAD_MAP, self._load, worker, needs_active=True)
         for service_class, name, work in (
             (srv.SaveMap, names.SAVE_MAP, self._save),
             (srv.MergeMaps, names.MERGE_MAPS, self._merge),
@@ -74,6 +74,10 @@ class MapServices:
             (srv.ImportMap, names.IMPORT_MAP, self._import),
         ):
             services.create(service_class, name, work, lambda: self._files)
+
+    def set_config(self, config: Config) -> None:
+        """Go by another configuration from the next request on."""
+        self._config = config
 
     def copy(self, loaded: LoadedMap) -> None:
         """Begin to copy a map that was loaded into the one that is written."""

@@ -44,6 +44,10 @@ class MapToOdom:
             )
         self._others = OtherPublishers(node, self._publisher, map_frame, TFMessage)
 
+    def close(self) -> None:
+        """End the search for others that publish the same."""
+        self._others.close()
+
     def publish(self, T_map_odom: Pose, stamp_ns: int, odom_frame: str) -> None:
         """Publish the transform (4, 4) as of a stamp; none from a frame to itself."""
         if clean_frame(odom_frame) == clean_frame(self._map_frame):

@@ -41,3 +41,4 @@ RELO_RELATIVE_POSE = 'relo_relative_pose'
 
 QUERY_DATABASE = 'database/query'
 DETECT_LOOP = 'database/detect_loop'
+DATABASE_STATISTICS = 'database/get_statistics'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 # Before numpy is loaded: its products are small here, and threads that wait for one another cost
 # ten times what they save.
@@ -16,33 +16,12 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.logging import get_logger
 
 from s3e_gnn_ros.errors import S3EError
+from s3e_gnn_ros.ros.missing_package import missing_package
 
-_PIP_NAMES = {
-    'cv2': 'opencv-python-headless',
-    'gtsam': 'gtsam',
-    'numpy': 'numpy',
-    'rosbags': 'rosbags',
-    'rosbags.image': 'rosbags-image',
-    'safetensors': 'safetensors',
-    'scipy': 'scipy',
-    'small_gicp': 'small_gicp',
-    'torch': 'torch',
-    'torch_geometric': 'torch-geometric',
-    'yaml': 'pyyaml',
-}
-"""What pip calls the packages that a node imports."""
+if TYPE_CHECKING:
+    from s3e_gnn_ros.ros.managed_node import ManagedNode
 
-
-class ClosableNode(Protocol):
-    """A node that has something to end besides its subscriptions."""
-
-    def close(self) -> None:
-        """End threads."""
-        ...
-
-    def destroy_node(self) -> None:
-        """Destroy publishers and subscriptions."""
-        ...
+_STATUS_REFUSED = 2
 
 
 def start_node(module: str, args: Sequence[str] | None = None) -> int:
@@ -61,7 +40,7 @@ def start_node(module: str, args: Sequence[str] | None = None) -> int:
         return _report_missing(err)
 
 
-def run_node(make_node: Callable[[], ClosableNode], args: Sequence[str] | None) -> int:
+def run_node(make_node: Callable[[], ManagedNode], args: Sequence[str] | None) -> int:
     """Run a node until SIGINT, SIGTERM or a shutdown of the context.
 
     Args:
@@ -72,17 +51,17 @@ def run_node(make_node: Callable[[], ClosableNode], args: Sequence[str] | None) 
         Exit status: 0 after a clean end, 2 when the node refused to start.
     """
     rclpy.init(args=None if args is None else list(args))
-    node: ClosableNode | None = None
+    node: ManagedNode | None = None
     try:
         node = make_node()
-        rclpy.spin(node)  # type: ignore[arg-type]
+        if node.config.node.autostart and not node.start():
+            return _STATUS_REFUSED
+        rclpy.spin(node)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except S3EError as err:
         get_logger('s3e_gnn_ros').fatal(str(err))
-        return 2
-    except ImportError as err:
-        return _report_missing(err)
+        return _STATUS_REFUSED
     finally:
         if node is not None:
             node.close()
@@ -93,11 +72,8 @@ def run_node(make_node: Callable[[], ClosableNode], args: Sequence[str] | None) 
 
 def _report_missing(err: ImportError) -> int:
     """Log in one line what pip has to install; any other import error is a bug and goes on."""
-    name = err.name or ''
-    package = name if name in _PIP_NAMES else name.partition('.')[0]
-    if not isinstance(err, ModuleNotFoundError) or package not in _PIP_NAMES:
+    sentence = missing_package(err)
+    if sentence is None:
         raise err
-    get_logger('s3e_gnn_ros').fatal(
-        f'{package} is not installed: python3 -m pip install {_PIP_NAMES[package]}'
-    )
-    return 2
+    get_logger('s3e_gnn_ros').fatal(sentence)
+    return _STATUS_REFUSED

@@ -60,6 +60,10 @@ class OtherPublishers:
             self._odom_frame = odom_frame
             self._compare()
 
+    def close(self) -> None:
+        """End what listens for one period."""
+        self._stop_listening()
+
     def _check(self) -> None:
         num_publishers = self._node.count_publishers(self._topic)
         has_joined, self._num_publishers = num_publishers > self._num_publishers, num_publishers

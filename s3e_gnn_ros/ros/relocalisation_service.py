@@ -93,6 +93,11 @@ class RelocalisationService:
             is_optional=True,
         )
 
+    def set_config(self, config: NodeConfig) -> None:
+        """Take other times from the next image on."""
+        self._config = config
+        self.watch.set_timeout(config.tracking_timeout_s)
+
     def clear(self) -> None:
         """Begin again after a jump back in time."""
         self.watch.clear()

@@ -20,11 +20,15 @@ class TrackingWatch:
     """
 
     def __init__(self, timeout_s: float, *, is_sparse: bool = False) -> None:
-        self._timeout_ns = int(timeout_s * 1e9)
+        self.set_timeout(timeout_s)
         self._is_sparse = is_sparse
         self._heard_ns: int | None = None
         self._last: tuple[int, Pose, str] | None = None
         self._jumped_ns: int | None = None
+
+    def set_timeout(self, timeout_s: float) -> None:
+        """Find tracking lost after another time [s] from now on; 0: never."""
+        self._timeout_ns = int(timeout_s * 1e9)
 
     def clear(self) -> None:
         """Begin again: stamps start anew."""

@@ -166,11 +166,16 @@ class VinsFeedback:
         self._unplaced: dict[KeyframeKey, Pose] = {}  # T_odom_camera
         self._placed = msg.KeyframePoses()
         self._rows: dict[KeyframeKey, int] = {}  # of _placed
-        if not config.feedback:
+        self._node = node
+        if config.feedback:
+            self._publisher = node.create_publisher(
+                PointCloud, names.MATCH_POINTS, reliable_qos(_DEPTH)
+            )
+
+    def listen(self) -> None:
+        """Subscribe to answers and corrected poses."""
+        if not self._config.feedback:
             return
-        self._publisher = node.create_publisher(
-            PointCloud, names.MATCH_POINTS, reliable_qos(_DEPTH)
-        )
         for message_class, name, take, qos in (
             (
                 Odometry,
@@ -180,7 +185,12 @@ class VinsFeedback:
             ),
             (msg.KeyframePoses, names.KEYFRAME_POSES, self._take_poses, latched_qos(1)),
         ):
-            node.create_subscription(message_class, name, intake.counted(name, take), qos)
+            callback = self._intake.counted(name, take)
+            self._node.create_subscription(message_class, name, callback, qos)
+
+    def set_config(self, config: NodeConfig) -> None:
+        """Take other limits from the next keyframe and answer on."""
+        self._config = config
 
     def send(
         self, keyframe: Keyframe, query: LoopQuery, feature_ids: NDArray[np.int64] | None

@@ -20,7 +20,8 @@ class Worker(Generic[T]):
         handle: called on the thread with each item.
         capacity: items that may wait.
         name: of the thread.
-        on_drop: called on the caller's thread with each item the full queue drops.
+        on_drop: called on the caller's thread with each item that the full queue drops, or
+            :meth:`close`.
         on_error: called on the worker's thread with what ``handle`` raised; the thread goes on.
         on_idle: called on the worker's thread when the queue has run empty.
     """
@@ -48,15 +49,16 @@ class Worker(Generic[T]):
         self._thread.start()
 
     def offer(self, item: T) -> None:
-        """Queue an item; returns at once. Items offered after :meth:`close` are ignored."""
+        """Queue an item; returns at once. Items offered after :meth:`close` are dropped."""
         dropped: list[T] = []
         with self._condition:
             if self._closed:
-                return
-            if len(self._items) >= self._capacity:
-                dropped.append(self._items.popleft())
-            self._items.append(item)
-            self._condition.notify()
+                dropped.append(item)
+            else:
+                if len(self._items) >= self._capacity:
+                    dropped.append(self._items.popleft())
+                self._items.append(item)
+                self._condition.notify()
         for old in dropped:
             self._on_drop(old)
 
@@ -67,21 +69,29 @@ class Worker(Generic[T]):
             return len(self._items)
 
     @property
+    def capacity(self) -> int:
+        """Items that may wait."""
+        return self._capacity
+
+    @property
     def is_busy(self) -> bool:
         """Whether an item is being handled at this moment."""
         with self._condition:
             return self._busy
 
     def close(self, timeout_s: float = 5.0) -> bool:
-        """Discard what waits, let the current item finish and end the thread.
+        """Drop what waits, let the current item finish and end the thread.
 
         Returns:
             Whether the thread ended within the time.
         """
         with self._condition:
             self._closed = True
+            waiting = list(self._items)
             self._items.clear()
             self._condition.notify()
+        for item in waiting:
+            self._on_drop(item)
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 

@@ -79,13 +79,16 @@ def test_a_wrong_override_is_refused_in_one_sentence(load, name, value, sentence
     assert '\n' not in str(info.value)
 
 
-def test_descriptors_say_range_and_choices_and_that_values_are_fixed(load):
+def test_descriptors_say_range_and_choices_and_when_a_change_takes_effect(load):
     node, _ = load()
     size = node.describe_parameter('node.queue_size')
-    assert size.read_only
+    assert 'takes effect when the node is configured' in size.additional_constraints
     assert (size.integer_range[0].from_value, size.integer_range[0].to_value) == (1, 100000)
-    assert node.describe_parameter('node.sync_slop_s').floating_point_range[0].to_value == 1.0
-    assert 'compressed' in node.describe_parameter('node.image_transport').additional_constraints
-    result = node.set_parameters([Parameter('node.queue_size', value=7)])[0]
-    assert not result.successful
-    assert result.reason
+    slop = node.describe_parameter('node.sync_slop_s')
+    assert slop.floating_point_range[0].to_value == 1.0
+    assert not slop.read_only
+    assert not slop.additional_constraints
+    assert slop.description == 'stamps of one frame may differ by this [s]'
+    transport = node.describe_parameter('node.image_transport').additional_constraints
+    assert transport == 'one of raw, compressed; takes effect when the node is configured'
+    assert node.describe_parameter('node.autostart').read_only

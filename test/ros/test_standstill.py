@@ -43,6 +43,7 @@ def node(domain, tmp_path):
     values = {**PARAMETERS, 'map.directory': str(tmp_path)}
     overrides = [Parameter(name, value=value) for name, value in values.items()]
     node = LoopClosureNode(context=context, parameter_overrides=overrides)
+    assert node.start()
     yield node
     node.close()
     node.destroy_node()
@@ -50,7 +51,7 @@ def node(domain, tmp_path):
 
 
 def wait_until_idle(node):
-    while node._worker.depth or node._worker.is_busy:
+    while node.role._worker.depth or node.role._worker.is_busy:
         pass
 
 
@@ -77,7 +78,7 @@ class Sensors:
         frame = make_frame(out_and_back(3)[0], camera=CAMERA)
         self._image, self._depth = frame.image, frame.depth_m
         header = conv.make_header(START_NS, 'eye')
-        node._images._take_camera(conv.camera_to_message(CAMERA, header))
+        node.role._inputs._images._take_camera(conv.camera_to_message(CAMERA, header))
         (self._take_odometry,) = (
             s.callback for s in node.subscriptions if s.topic_name == '/odometry'
         )
@@ -91,7 +92,7 @@ class Sensors:
         odometry = Odometry(header=conv.make_header(stamp_ns, 'odom'))
         odometry.pose.pose = pose
         self._take_odometry(odometry)
-        self._node._take_picture(Picture(stamp_ns, self._image, self._depth, 'eye'))
+        self._node.role._inputs._take_picture(Picture(stamp_ns, self._image, self._depth, 'eye'))
 
 
 def test_an_hour_of_standstill_adds_nothing(node, tmp_path, record_testsuite_property):
@@ -104,7 +105,7 @@ def test_an_hour_of_standstill_adds_nothing(node, tmp_path, record_testsuite_pro
         sensors.show(number)
     assert map_bytes(node, tmp_path) == num_bytes
     blocks, grown_bytes = sys.getallocatedblocks() - num_blocks, resident_bytes() - memory_bytes
-    counters = node._statistics.counters()
+    counters = node.statistics.counters()
     assert counters['frames'] == NUM_FRAMES
     assert counters['keyframes'] == 1
     assert not any(name.startswith(('drops.', 'relocalisation.')) for name in counters)
@@ -122,4 +123,4 @@ def test_moving_on_adds_again(node):
         sensors.show(number)
     sensors.show(100, se3.make_pose(None, (0.5, 0.0, 0.0)))
     wait_until_idle(node)
-    assert node._statistics.counters()['keyframes'] == 2
+    assert node.statistics.counters()['keyframes'] == 2
