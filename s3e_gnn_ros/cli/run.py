@@ -11,13 +11,19 @@ from typing import Any
 
 from s3e_gnn_ros.errors import ConfigError
 from s3e_gnn_ros.ros.processes import (
-    NODE_MODULES,
     Child,
     plan_commands,
     player_command,
     wait_for_first,
 )
-from s3e_gnn_ros.ros.setup_plan import Choices, Plan, make_plan, parse_parameters, parse_remaps
+from s3e_gnn_ros.ros.setup_plan import (
+    NODES,
+    Choices,
+    Plan,
+    make_plan,
+    parse_parameters,
+    parse_remaps,
+)
 from s3e_gnn_ros.ros.setups import SETUPS, Setup
 
 
@@ -37,7 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_topics(parser.add_argument_group('topics'))
     _add_parameters(parser.add_argument_group('parameters'))
     parser.add_argument('--no-back-end', action='store_true', help='no pose_graph_node')
-    parser.add_argument('--only', choices=sorted(NODE_MODULES), help='start one node only')
+    parser.add_argument('--only', choices=NODES, help='start one node only')
+    parser.add_argument('--one-process', action='store_true', help='both nodes in one process')
+    parser.add_argument(
+        '--no-autostart',
+        action='store_true',
+        help='wait until a lifecycle manager configures and activates the nodes',
+    )
     parser.add_argument('--bag', help='with the set-up replay: rosbag2 folder')
     parser.add_argument('--rate', default='1.0', help='with --bag: times real time (default 1)')
     parser.add_argument('--dry-run', action='store_true', help='print the commands only')
@@ -130,6 +142,8 @@ def _choices(args: argparse.Namespace) -> Choices:
         retrieval=args.retrieval,
         image_transport=args.image_transport,
         has_back_end=not args.no_back_end,
+        is_one_process=args.one_process,
+        autostart=False if args.no_autostart else None,
         map_name=args.map,
         map_load=args.load,
         config=args.config,
@@ -147,6 +161,8 @@ def _check(args: argparse.Namespace, setup: Setup | None) -> None:
         raise ConfigError('the set-up replay needs --bag DIR')
     if args.no_back_end and args.only == 'pose_graph':
         raise ConfigError('--no-back-end leaves nothing of --only pose_graph')
+    if args.one_process and args.only:
+        raise ConfigError(f'--one-process is for both nodes, --only {args.only} for one')
     if not (math.isfinite(args.check_time) and args.check_time > 0):
         raise ConfigError(f'--check-time is {args.check_time} instead of more than 0')
 

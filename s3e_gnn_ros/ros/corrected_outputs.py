@@ -29,6 +29,9 @@ class CorrectedOutputs:
     message use the same correction; odometry itself, and with it every pose in the odometry
     frame, is left alone. What nobody listens to is not computed.
 
+    Attributes:
+        is_correcting: whether the last odometry was corrected; None before the first.
+
     Args:
         node: owns the publishers.
         config: frames, and how to follow the pose graph.
@@ -50,6 +53,7 @@ class CorrectedOutputs:
         self._used: Correction | None = None
         self._logger = node.get_logger()
         self._has_warned = False
+        self.is_correcting: bool | None = None
 
     def publish(self, message: Odometry, correction: Correction | None) -> None:
         """Publish what a correction makes of an odometry message.
@@ -94,7 +98,8 @@ class CorrectedOutputs:
         assert self._last is not None
         stamp_ns, T_odom_body, odom_frame = self._last
         self._used = correction
-        if correction is None or not self._applicability.applies(correction):
+        self.is_correcting = self._applicability.applies(correction)
+        if correction is None or not self.is_correcting:
             self._follower.forget()
             self._warn_of_frames(odom_frame, correction)
             return None

@@ -25,7 +25,7 @@ from s3e_gnn_ros.geometry.camera import PinholeCamera
 from s3e_gnn_ros.retrieval.hamming import DESCRIPTOR_BYTES
 from s3e_gnn_ros.ros import names
 from s3e_gnn_ros.ros.managed_node import ManagedNode, Role
-from s3e_gnn_ros.ros.node_main import run_node
+from s3e_gnn_ros.ros.node_main import run_nodes
 
 
 class DatabaseRole(Role):
@@ -44,7 +44,7 @@ class DatabaseRole(Role):
         InputError: vocabulary or weights cannot be read.
     """
 
-    depth = 0
+    depth = capacity = 0
     is_busy = False
 
     def __init__(self, node: ManagedNode, config: Config) -> None:
@@ -169,7 +169,7 @@ class DatabaseNode(ManagedNode):
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until it is told to stop; returns the exit status."""
-    return run_node(DatabaseNode, args)
+    return run_nodes([DatabaseNode], args)
 
 
 if __name__ == '__main__':

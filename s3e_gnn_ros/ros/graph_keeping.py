@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from nav_msgs.msg import Odometry, Path
@@ -13,6 +14,7 @@ from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.ros import names
 from s3e_gnn_ros.ros.corrected_outputs import CorrectedOutputs
 from s3e_gnn_ros.ros.deferred import call_in
+from s3e_gnn_ros.ros.graph_health import judge_correction, report_graph
 from s3e_gnn_ros.ros.graph_inputs import GraphInputs
 from s3e_gnn_ros.ros.graph_messages import (
     GraphSnapshot,
@@ -22,6 +24,8 @@ from s3e_gnn_ros.ros.graph_messages import (
     path_message,
 )
 from s3e_gnn_ros.ros.graph_worker import GraphWorker
+from s3e_gnn_ros.ros.health import Health
+from s3e_gnn_ros.ros.inputs import Watched
 from s3e_gnn_ros.ros.intake import Intake
 from s3e_gnn_ros.ros.keyframe_inbox import KeyframeInbox
 from s3e_gnn_ros.ros.managed_node import ManagedNode, Role
@@ -80,12 +84,32 @@ class GraphKeeping(Role):
         """Whether anything given is not yet published, or keyframes before it are missing."""
         return self._graph.is_busy or self._inbox.missing() is not None
 
+    @property
+    def capacity(self) -> int:
+        """Jobs that may wait for the worker."""
+        return self._graph.worker.capacity
+
+    @property
+    def watched(self) -> dict[str, Watched]:
+        """What is subscribed to of other systems."""
+        return {} if self._inputs is None else self._inputs.inputs.watched
+
+    def healths(self, counters: Mapping[str, int]) -> list[Health]:
+        """Report the graph, and whether odometry is corrected."""
+        return [
+            report_graph(
+                self._graph.snapshot, counters, self._statistics.last_run('optimisation')
+            ),
+            judge_correction(self._graph.correction, is_used=self._outputs.is_correcting),
+        ]
+
     def activate(self) -> None:
         """Subscribe, and publish the graph as it is.
 
         Raises:
             ConfigError: see :func:`adapters.pose_input.subscribe_odometry`.
         """
+        self._statistics.forget_arrivals()
         self._inputs = GraphInputs(
             self._node,
             self._config.node,

@@ -31,12 +31,14 @@ class Watched:
         type_name: of its messages.
         qos: what it asks for, overrides included.
         is_optional: nothing is amiss when it stays silent.
+        is_sparse: nor when it pauses: it comes when the robot moves.
     """
 
     topic: str
     type_name: str
     qos: QoSProfile
     is_optional: bool
+    is_sparse: bool
 
 
 class Inputs:
@@ -77,6 +79,7 @@ class Inputs:
         may_be_late: bool = False,
         is_timed: bool = True,
         is_optional: bool = False,
+        is_sparse: bool = False,
         qos: QoSProfile | None = None,
     ) -> None:
         """Subscribe.
@@ -89,6 +92,7 @@ class Inputs:
             may_be_late: also use messages a little older than the one before.
             is_timed: the stamps follow the clock; a calibration may carry any stamp.
             is_optional: nothing is amiss when it never comes.
+            is_sparse: nor when it pauses: it comes when the robot moves.
             qos: instead of that of all inputs.
         """
         if is_timed:
@@ -108,6 +112,7 @@ class Inputs:
             full_type_name(message_class),
             subscription.qos_profile,
             is_optional,
+            is_sparse,
         )
 
     @property

@@ -39,7 +39,7 @@ class Intake:
         """Wrap a subscription's callback: what it raises becomes a counted drop."""
 
         def callback(message: Any) -> None:
-            self._statistics.count(f'received.{topic}')
+            self._statistics.receive(topic)
             self.attempt(lambda: use(message))
 
         return callback

@@ -13,6 +13,7 @@ from launch import LaunchContext, LaunchDescription
 from s3e_gnn_ros.errors import ConfigError
 from s3e_gnn_ros.ros.processes import player_command
 from s3e_gnn_ros.ros.setup_plan import (
+    BOTH,
     Choices,
     Plan,
     make_plan,
@@ -58,6 +59,8 @@ def _arguments(setup: Setup) -> dict[str, tuple[str, str]]:
         'image_transport': ('', 'raw or compressed; empty: as configured'),
         'retrieval': ('', 's3e or bow; empty: as configured'),
         'back_end': ('true', 'whether pose_graph_node starts'),
+        'one_process': ('false', 'both nodes in one process'),
+        'autostart': ('', 'false: wait for a lifecycle manager; empty: as configured'),
         'map': ('', 'name of the map to write; empty: none'),
         'load': ('', 'name of a map to begin with; empty: none'),
         'config': ('', 'parameter file of your own, over the others'),
@@ -102,6 +105,8 @@ def _choices(setup: Setup, values: dict[str, str]) -> Choices:
         retrieval=values['retrieval'],
         image_transport=values['image_transport'],
         has_back_end=_truth('back_end', values['back_end']),
+        is_one_process=_truth('one_process', values['one_process']),
+        autostart=_truth('autostart', values['autostart']) if values['autostart'] else None,
         map_name=values['map'],
         map_load=values['load'],
         config=Path(values['config']) if values['config'] else None,
@@ -114,7 +119,7 @@ def _choices(setup: Setup, values: dict[str, str]) -> Choices:
 def _node(plan: Plan, name: str) -> Node:
     return Node(
         package=_PACKAGE,
-        executable=f'{name}_node',
+        executable='both_nodes' if name == BOTH else f'{name}_node',
         namespace=plan.namespace,
         output='screen',
         parameters=[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 
 import numpy as np
@@ -17,7 +18,9 @@ from s3e_gnn_ros.ros.deferred import Job, call_in
 from s3e_gnn_ros.ros.explain_service import ExplainService
 from s3e_gnn_ros.ros.external_keyframes import ExternalKeyframes
 from s3e_gnn_ros.ros.frame_joiner import HostPoints, PosedFrame
+from s3e_gnn_ros.ros.health import Health, judge_tracking, report_loops
 from s3e_gnn_ros.ros.history import History
+from s3e_gnn_ros.ros.inputs import Watched
 from s3e_gnn_ros.ros.intake import Intake
 from s3e_gnn_ros.ros.loop_inputs import LoopInputs
 from s3e_gnn_ros.ros.loop_outputs import LoopOutputs
@@ -144,6 +147,24 @@ class LoopClosing(Role):
         return self._worker.is_busy
 
     @property
+    def capacity(self) -> int:
+        """Jobs that may wait for the worker."""
+        return self._worker.capacity
+
+    @property
+    def watched(self) -> dict[str, Watched]:
+        """What is subscribed to of other systems."""
+        return {} if self._inputs is None else self._inputs.inputs.watched
+
+    def healths(self, counters: Mapping[str, int]) -> list[Health]:
+        """Report loops, tracking and the map."""
+        return [
+            report_loops(counters),
+            judge_tracking(counters, is_lost=self._relocalisation.is_lost),
+            self._keeper.health(counters),
+        ]
+
+    @property
     def T_body_camera(self) -> Pose | None:
         """The camera (4, 4) in the host's body, as it was last known."""
         if self._inputs is not None:
@@ -170,6 +191,7 @@ class LoopClosing(Role):
             self._node.get_logger().info(
                 f'map {loaded.store.path}: {num_keyframes} keyframes, {num_closures} closures'
             )
+        self._statistics.forget_arrivals()
         self._relocalisation.clear()
         self._feedback.listen()
         self._inputs = LoopInputs(

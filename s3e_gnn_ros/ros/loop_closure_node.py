@@ -9,7 +9,7 @@ from typing import Any
 from s3e_gnn_ros.ros import names
 from s3e_gnn_ros.ros.loop_closing import LoopClosing
 from s3e_gnn_ros.ros.managed_node import ManagedNode
-from s3e_gnn_ros.ros.node_main import run_node
+from s3e_gnn_ros.ros.node_main import run_nodes
 
 
 class LoopClosureNode(ManagedNode):
@@ -25,7 +25,7 @@ class LoopClosureNode(ManagedNode):
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until it is told to stop; returns the exit status."""
-    return run_node(LoopClosureNode, args)
+    return run_nodes([LoopClosureNode], args)
 
 
 if __name__ == '__main__':

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
@@ -16,6 +16,10 @@ from s3e_gnn_ros import srv
 from s3e_gnn_ros.config import Config, Leaf
 from s3e_gnn_ros.errors import ConfigError, S3EError
 from s3e_gnn_ros.ros.deferred import DeferredServices
+from s3e_gnn_ros.ros.diagnostics import Diagnostics
+from s3e_gnn_ros.ros.examination import Examination
+from s3e_gnn_ros.ros.health import Health
+from s3e_gnn_ros.ros.inputs import Watched
 from s3e_gnn_ros.ros.missing_package import missing_package
 from s3e_gnn_ros.ros.parameters import change_parameters, load_parameters
 from s3e_gnn_ros.ros.scope import Scope
@@ -36,8 +40,22 @@ class Role(ABC):
 
     @property
     @abstractmethod
+    def capacity(self) -> int:
+        """Items that may wait for it."""
+
+    @property
+    @abstractmethod
     def is_busy(self) -> bool:
         """Whether anything it was given is still on its way."""
+
+    @property
+    def watched(self) -> Mapping[str, Watched]:
+        """What is subscribed to of other systems."""
+        return {}
+
+    def healths(self, counters: Mapping[str, int]) -> Sequence[Health]:
+        """Report what only this role has; called once a second."""
+        return ()
 
     @abstractmethod
     def activate(self) -> None:
@@ -96,6 +114,10 @@ class ManagedNode(LifecycleNode):
         self._activated = Scope(self, self.deferred.owns)
         self._failure: Exception | None = None
         self.create_service(srv.GetStatistics, statistics_service, self._answer_statistics)
+        self._diagnostics = Diagnostics(
+            self, lambda: self.config.node.robot_id, Examination(self).examine
+        )
+        self._guard_transitions()
         self._is_managed = True
 
     @property
@@ -111,7 +133,12 @@ class ManagedNode(LifecycleNode):
             Exception: whatever a bug raised.
         """
         for trigger in (self.trigger_configure, self.trigger_activate):
-            result = trigger()
+            try:
+                result = trigger()
+            except RuntimeError:  # of Humble and Jazzy, when the context is shut down meanwhile
+                if self.context.ok():
+                    raise
+                result = _ERROR
             if result != _SUCCESS and not self.context.ok():
                 raise ExternalShutdownException
             if result == _ERROR and self._failure is not None:
@@ -210,6 +237,21 @@ class ManagedNode(LifecycleNode):
         if self.context.ok():  # else it was interrupted in the middle of something
             self.get_logger().error(''.join(traceback.format_exception(self._failure)))
         return _ERROR
+
+    def _guard_transitions(self) -> None:
+        """Refuse a transition that is impossible: Humble and Jazzy let it end the process."""
+        service = self._service_change_state
+        change = service.callback
+
+        def guarded(request: Any, response: Any) -> Any:
+            try:
+                return change(request, response)
+            except RuntimeError as err:
+                self.get_logger().error(f'no such transition from {self.state}: {err}')
+                response.success = False
+                return response
+
+        service.callback = guarded
 
     # What can be asked in every state.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.loop_closure.pipeline import LoopClosurePipeline
 from s3e_gnn_ros.ros import names
 from s3e_gnn_ros.ros.deferred import DeferredServices, Job, OneAtATime
+from s3e_gnn_ros.ros.health import Health, judge_map
 from s3e_gnn_ros.ros.intake import Intake
 from s3e_gnn_ros.ros.loop_outputs import LoopOutputs
 from s3e_gnn_ros.ros.map_messages import loaded_messages
@@ -75,6 +76,12 @@ class MapKeeper:
             worker,
             needs_active=True,
         )
+
+    def health(self, counters: Mapping[str, int]) -> Health:
+        """Judge whether the map that is written takes what comes; in any thread."""
+        if self._maps.writer is None:
+            return judge_map(counters, '', None)
+        return judge_map(counters, str(self._maps.written.path), self._maps.writer.free_bytes)
 
     # In the worker's thread.
 

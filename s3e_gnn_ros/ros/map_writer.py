@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from functools import partial
 
 import numpy as np
@@ -31,6 +33,9 @@ class MapWriter:
     A disk that is full, or was taken away, does not stop loop closing: keyframes wait in memory
     and are tried again. So do closures with keyframes that the map does not hold yet.
 
+    Attributes:
+        free_bytes: of the disk, after the last keyframe; None before the first.
+
     Args:
         store: the map, opened for writing.
         thumbnail_width_px: width of the stored pictures.
@@ -50,6 +55,7 @@ class MapWriter:
     ) -> None:
         self._store = store
         self._width_px = thumbnail_width_px
+        self.free_bytes: int | None = None
         self._statistics = statistics
         self._drop = drop
         self._on_stored = on_stored
@@ -166,6 +172,8 @@ class MapWriter:
             self._loose += [closure for closure in closures if closure.match not in self._stored]
             self._stored.add(key)
             self._statistics.count('map.stored')
+            with suppress(OSError):  # of a network's disk, say; the keyframe is written
+                self.free_bytes = shutil.disk_usage(self._store.path.parent).free
         self._on_stored(key)
 
     def _tie_loose(self) -> None:

@@ -1,4 +1,4 @@
-"""Names of the nodes, and of the topics and services between them; all relative."""
+"""Names of the nodes, and of the topics and services between them; relative but for one."""
 
 LOOP_CLOSURE_NODE = 'loop_closure_node'
 POSE_GRAPH_NODE = 'pose_graph_node'
@@ -42,3 +42,6 @@ RELO_RELATIVE_POSE = 'relo_relative_pose'
 QUERY_DATABASE = 'database/query'
 DETECT_LOOP = 'database/detect_loop'
 DATABASE_STATISTICS = 'database/get_statistics'
+
+DIAGNOSTICS = '/diagnostics'
+"""Not relative: where aggregators listen."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable, Sequence
+from threading import Thread
 from typing import TYPE_CHECKING
 
 # Before numpy is loaded: its products are small here, and threads that wait for one another cost
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 import rclpy
-from rclpy.executors import ExternalShutdownException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.logging import get_logger
 
 from s3e_gnn_ros.errors import S3EError
@@ -40,34 +41,75 @@ def start_node(module: str, args: Sequence[str] | None = None) -> int:
         return _report_missing(err)
 
 
-def run_node(make_node: Callable[[], ManagedNode], args: Sequence[str] | None) -> int:
-    """Run a node until SIGINT, SIGTERM or a shutdown of the context.
+def run_nodes(make_nodes: Sequence[Callable[[], ManagedNode]], args: Sequence[str] | None) -> int:
+    """Run nodes until SIGINT, SIGTERM or a shutdown of the context.
 
     Args:
-        make_node: builds it; a known error it raises is logged in one line.
+        make_nodes: build them; a known error they raise is logged in one line.
         args: command line with ROS arguments; that of the process when None.
 
     Returns:
-        Exit status: 0 after a clean end, 2 when the node refused to start.
+        Exit status: 0 after a clean end, 2 when a node refused to start.
     """
     rclpy.init(args=None if args is None else list(args))
-    node: ManagedNode | None = None
+    nodes: list[ManagedNode] = []
     try:
-        node = make_node()
-        if node.config.node.autostart and not node.start():
+        nodes.extend(make() for make in make_nodes)
+        if not all(node.start() for node in nodes if node.config.node.autostart):
             return _STATUS_REFUSED
-        rclpy.spin(node)
+        _spin(nodes)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except S3EError as err:
         get_logger('s3e_gnn_ros').fatal(str(err))
         return _STATUS_REFUSED
     finally:
-        if node is not None:
+        for node in nodes:
             node.close()
             node.destroy_node()
         rclpy.try_shutdown()
     return 0
+
+
+def _spin(nodes: Sequence[ManagedNode]) -> None:
+    """Spin each node on a thread of its own, the first on this one.
+
+    Their callbacks share state without locks, so that each node has one thread. One executor for
+    all would do as well, but let odometry wait while an image is decoded, and look through the
+    topics of all nodes for each message of one.
+    """
+    errors: list[BaseException] = []
+    threads = [Thread(target=_spin_beside, args=(node, errors), daemon=True) for node in nodes[1:]]
+    for thread in threads:
+        thread.start()
+    try:
+        _spin_one(nodes[0])
+    finally:
+        rclpy.try_shutdown()
+        for thread in threads:
+            thread.join()
+    if errors:
+        raise errors[0]
+
+
+def _spin_beside(node: ManagedNode, errors: list[BaseException]) -> None:
+    try:
+        _spin_one(node)
+    except ExternalShutdownException:
+        pass
+    except BaseException as err:
+        errors.append(err)
+    finally:
+        rclpy.try_shutdown()  # the end of one is the end of all
+
+
+def _spin_one(node: ManagedNode) -> None:
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        executor.spin()
+    finally:
+        executor.shutdown()
 
 
 def _report_missing(err: ImportError) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from s3e_gnn_ros.ros import names
 from s3e_gnn_ros.ros.graph_keeping import GraphKeeping
 from s3e_gnn_ros.ros.managed_node import ManagedNode
-from s3e_gnn_ros.ros.node_main import run_node
+from s3e_gnn_ros.ros.node_main import run_nodes
 
 
 class PoseGraphNode(ManagedNode):
@@ -27,7 +27,7 @@ class PoseGraphNode(ManagedNode):
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until it is told to stop; returns the exit status."""
-    return run_node(PoseGraphNode, args)
+    return run_nodes([PoseGraphNode], args)
 
 
 if __name__ == '__main__':

@@ -15,11 +15,12 @@ from typing import Any
 
 import s3e_gnn_ros
 from s3e_gnn_ros.errors import S3EError
-from s3e_gnn_ros.ros.setup_plan import Plan, parse_remaps
+from s3e_gnn_ros.ros.setup_plan import BOTH, Plan, parse_remaps
 
 NODE_MODULES = {
     'loop_closure': 's3e_gnn_ros.ros.loop_closure_node',
     'pose_graph': 's3e_gnn_ros.ros.pose_graph_node',
+    BOTH: 's3e_gnn_ros.ros.both_nodes',
 }
 _CLI_MODULE = 's3e_gnn_ros.cli.main'
 _END_TIMEOUT_S = 10.0

@@ -61,6 +61,10 @@ class RelocalisationService:
     Both give the pose of the optical frame in the map frame, with the covariance of a motion in
     the optical frame, as in LoopClosure.msg. An image that is not recognised publishes nothing.
 
+    Attributes:
+        watch: knows whether tracking is lost.
+        is_lost: whether it was when the last picture came; None before the first.
+
     Args:
         node: owns service and publisher.
         config: periods, and the name of the map frame.
@@ -72,6 +76,7 @@ class RelocalisationService:
         self, node: Node, config: NodeConfig, services: DeferredServices, place: Place
     ) -> None:
         self.watch = TrackingWatch(config.tracking_timeout_s)
+        self.is_lost: bool | None = None
         self._config = config
         self._place = place
         self._bridge = make_bridge()
@@ -101,11 +106,13 @@ class RelocalisationService:
     def clear(self) -> None:
         """Begin again after a jump back in time."""
         self.watch.clear()
+        self.is_lost = None
         self._tried_ns = None
 
     def take_picture(self, picture: Picture) -> None:
         """Relocalise a picture if tracking is lost and it is time; in the executor's thread."""
-        if not self.watch.is_lost(picture.stamp_ns):
+        self.is_lost = self.watch.is_lost(picture.stamp_ns)
+        if not self.is_lost:
             return
         if (
             self._tried_ns is not None

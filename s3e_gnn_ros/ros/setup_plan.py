@@ -17,6 +17,8 @@ from s3e_gnn_ros.ros.setups import CAMERA_TOPICS, Setup
 from s3e_gnn_ros.share import config_file
 
 NODES = ('loop_closure', 'pose_graph')
+BOTH = 'both'
+"""All of ``NODES`` in one process."""
 _NAME = re.compile(r'/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*')
 
 
@@ -32,6 +34,8 @@ class Choices:
         retrieval: method; empty: as the configuration says.
         image_transport: raw or compressed; empty: as the configuration says.
         has_back_end: whether the pose graph node is started.
+        is_one_process: whether all nodes share a process.
+        autostart: whether they become active by themselves; None: as the configuration says.
         map_name: map to write.
         map_load: map to begin with.
         config: the person's own file, over the set-up's and the camera's.
@@ -47,6 +51,8 @@ class Choices:
     retrieval: str = ''
     image_transport: str = ''
     has_back_end: bool = True
+    is_one_process: bool = False
+    autostart: bool | None = None
     map_name: str = ''
     map_load: str = ''
     config: Path | None = None
@@ -60,7 +66,7 @@ class Plan:
     """What is to be started.
 
     Attributes:
-        nodes: of ``NODES``.
+        nodes: of ``NODES``, or ``BOTH``.
         namespace: of the nodes.
         files: parameter files, the later ones over the earlier.
         parameters: over the files; by dotted name.
@@ -93,20 +99,22 @@ def make_plan(setup: Setup | None, choices: Choices) -> Plan:
     config = Config()
     for file in files:
         config = load_config(file, config)
-    given = {
+    given: dict[str, Any] = {
         'retrieval.method': choices.retrieval,
         'node.image_transport': choices.image_transport,
         'map.name': choices.map_name,
         'map.load': choices.map_load,
     }
     given = {name: value for name, value in given.items() if value} | dict(choices.parameters)
+    if choices.autostart is not None:
+        given['node.autostart'] = choices.autostart
     config = config_from_dotted(given, config)
     values = {leaf.name: leaf.default for leaf in leaves(config)}  # an int may have become a float
     sim_time = choices.use_sim_time
     if sim_time is None:
         sim_time = setup is not None and setup.use_sim_time
     return Plan(
-        nodes=NODES if choices.has_back_end else NODES[:1],
+        nodes=_nodes(choices),
         namespace=_checked('namespace', choices.namespace).strip('/'),
         files=files,
         parameters={name: values[name] for name in given},
@@ -150,6 +158,12 @@ def parse_remaps(items: Iterable[str]) -> dict[str, str]:
             raise ConfigError(f"remapping is '{item}' instead of FROM:=TO")
         remaps[source] = target
     return remaps
+
+
+def _nodes(choices: Choices) -> tuple[str, ...]:
+    if not choices.has_back_end:
+        return NODES[:1]
+    return (BOTH,) if choices.is_one_process else NODES
 
 
 def _files(setup: Setup | None, choices: Choices) -> tuple[Path, ...]:

@@ -69,8 +69,9 @@ class VinsHost(Host):
         self._camera_frame = ''
         drop = inputs.intake.drop
         self._joiner = KeyframeJoiner(config.sync_queue_size, self.part_topics, drop)
-        inputs.subscribe(Odometry, POSE, self._take_pose)
-        inputs.subscribe(PointCloud, POINTS, self._take_points)
+        is_sparse = self.chooses_keyframes
+        inputs.subscribe(Odometry, POSE, self._take_pose, is_sparse=is_sparse)
+        inputs.subscribe(PointCloud, POINTS, self._take_points, is_sparse=is_sparse)
         inputs.subscribe(
             Odometry,
             EXTRINSIC,
