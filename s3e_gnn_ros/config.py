@@ -117,8 +117,8 @@ class RetrievalConfig(_Section):
     use_gnn: bool = _value(True, 's3e: query the reference graph; else compare embeddings')
     vocabulary: str = _value('', 'vocabulary file of bow; empty: the one inside the package')
     max_candidates: int = _value(
-        5,
-        'candidates to verify per query, most similar first',
+        10,
+        'candidates per query, most similar first; their features are matched with its own',
         minimum=1,
         maximum=100,
         at_run_time=True,
@@ -155,6 +155,12 @@ class RetrievalConfig(_Section):
 class VerificationConfig(_Section, at_run_time=True):
     """When two keyframes are believed to see the same place."""
 
+    max_candidates: int = _value(
+        5,
+        'candidates to verify per query: those with the most feature matches',
+        minimum=1,
+        maximum=100,
+    )
     max_closures: int = _value(
         5, 'closures per query; further candidates are not verified', minimum=1, maximum=100
     )

@@ -23,10 +23,16 @@ def ending_sentence(explanation: Explanation) -> str:
             f'{name_of(explanation.match)} came after {name_of(explanation.query)}, which could '
             'not find it: the detector was asked the other way round'
         )
+    limits = explanation.config.verification
+    if ending.stage is Stage.MATCHES:
+        return (
+            f'{explanation.num_more_matched} candidates have more feature matches: only the best '
+            f'{limits.max_candidates} are verified (verification.max_candidates)'
+        )
     if ending.stage is Stage.MAX_CLOSURES:
         return (
             f'{explanation.num_better_loops} better candidates became loops before it '
-            f'(verification.max_closures {explanation.config.verification.max_closures})'
+            f'(verification.max_closures {limits.max_closures})'
         )
     assert explanation.then is not None  # all other endings are of the search at the time
     return search_sentence(explanation, explanation.then)
@@ -46,7 +52,7 @@ def search_sentence(explanation: Explanation, search: SearchStory) -> str:
         Stage.SIMILARITY: 'similarity 0: retrieval sees nothing that the two have in common',
         Stage.RANK: (
             f'rank {search.rank} of {search.num_eligible}: only the best '
-            f'{retrieval.max_candidates} are verified (retrieval.max_candidates)'
+            f'{retrieval.max_candidates} are candidates (retrieval.max_candidates)'
         ),
         Stage.NSS: (
             f'the query has similarity {search.nss:.3g} to its own predecessor, so that its '

@@ -96,7 +96,7 @@ def _search_lines(explanation: Explanation, search: SearchStory) -> list[str]:
             'similarity',
             f'{search.similarity:.3f} (raw {search.raw:.4g}), least {limits.min_similarity:g}',
         ),
-        _line('rank', f'{rank}; {limits.max_candidates} are verified'),
+        _line('rank', f'{rank}; {limits.max_candidates} are candidates'),
         _line('exclusion', _exclusion(explanation, search)),
         _line('nss', f'{predecessor}, least {limits.min_nss_factor:g}'),
         _line('consistency', _consistency(explanation, search)),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from s3e_gnn_ros.config import Config
 from s3e_gnn_ros.loop_closure.database import KeyframeDatabase, KeyframeRows
 from s3e_gnn_ros.loop_closure.loop_query import PROGRESS, Loop, furthest, make_query
+from s3e_gnn_ros.loop_closure.matching import Matches, most_matched
 from s3e_gnn_ros.loop_closure.search import eligible, no_entries, search
 from s3e_gnn_ros.loop_closure.stopwatch import Stopwatch
 from s3e_gnn_ros.loop_closure.verification import Verifier
@@ -85,7 +86,8 @@ class LoopDetector:
         """Search for a loop, then remember the keyframe.
 
         Retrieval -> temporal exclusion -> candidates -> geometric verification, as in the
-        paper's Fig. 1, with bag of words or the learned embedding behind ``Retrieval``.
+        paper's Fig. 1, with bag of words or the learned embedding behind ``Retrieval``. Differs
+        from the paper: of the candidates, those with the most feature matches are verified.
 
         Args:
             keyframe: with features.
@@ -146,19 +148,28 @@ class LoopDetector:
         return Candidate(key.keyframe_id, key.session, float(similarity))
 
     def _verify(self, query: View, found: _Found) -> _Found:
-        """Verify candidates, best first: several closures of one query average their errors."""
+        """Verify the best matched: several closures of one query average their errors."""
         status = PROGRESS[0]
         loops: list[Loop] = []
-        for candidate, entry in zip(found.candidates, found.entries, strict=True):
-            if (
-                candidate.similarity < self._config.retrieval.min_similarity
-                or len(loops) == self._config.verification.max_closures
-            ):
+        for candidate, entry, match, matches in self._best_matched(query, found):
+            if len(loops) == self._config.verification.max_closures:
                 break
-            match = self.database.view_of(entry)
-            verification = self.verifier.verify(query, match)
+            verification = self.verifier.verify(query, match, matches)
             status = furthest(status, verification.status)
             if verification.status == Status.LOOP_DETECTED:
                 robot_id = self.database.origins.robot_id(candidate.session)
                 loops.append(Loop(entry, candidate, match, robot_id, verification))
+        loops.sort(key=lambda loop: -loop.candidate.similarity)
         return dataclasses.replace(found, status=status, loops=tuple(loops))
+
+    def _best_matched(
+        self, query: View, found: _Found
+    ) -> list[tuple[Candidate, int, View, Matches]]:
+        """Return the candidates to verify with their entries, views and matches, most first."""
+        rows = []
+        for candidate, entry in zip(found.candidates, found.entries, strict=True):
+            if candidate.similarity >= self._config.retrieval.min_similarity:
+                match = self.database.view_of(entry)
+                rows.append((candidate, entry, match, self.verifier.match(query, match)))
+        best = most_matched([row[3] for row in rows], self._config.verification.max_candidates)
+        return [rows[place] for place in best]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from s3e_gnn_ros.config import Config
 from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.loop_closure.archive import Archive
+from s3e_gnn_ros.loop_closure.matching import most_matched
 from s3e_gnn_ros.loop_closure.moment import Ending, Moment, SearchStory, Stage
 from s3e_gnn_ros.loop_closure.verification import Verification, Verifier
 from s3e_gnn_ros.loop_closure.view import View
@@ -26,7 +27,8 @@ class Explanation:
             came later.
         now: the search among all others that there are.
         verification: of the pair, whether or not the detector came to it.
-        num_better_loops: loops of better candidates, where these could take its place.
+        num_more_matched: candidates with more feature matches, which are verified before it.
+        num_better_loops: loops of these, where they could take its place.
         config: the limits.
     """
 
@@ -37,6 +39,7 @@ class Explanation:
     then: SearchStory | None
     now: SearchStory
     verification: Verification
+    num_more_matched: int
     num_better_loops: int
     config: Config
 
@@ -47,6 +50,8 @@ class Explanation:
             return Ending(Stage.ORDER, None)
         if self.then.ending is not None:
             return self.then.ending
+        if self.num_more_matched >= self.config.verification.max_candidates:
+            return Ending(Stage.MATCHES, None)
         if self.num_better_loops >= self.config.verification.max_closures:
             return Ending(Stage.MAX_CLOSURES, None)
         status = self.verification.status
@@ -75,11 +80,12 @@ def explain(
         )
     row, entry = archive.row(query), archive.row(match)
     then, better = None, []
+    verifier = Verifier(config.verification, config.features)
     if entry < row:
         past = Moment(archive, row, config)
-        then, better = past.story(row, entry), past.better(row, entry)
+        then = past.story(row, entry)
+        better = _more_matched(verifier, archive, row, entry, past.rivals(row, entry))
     now = Moment(archive, len(archive.rows.keys), config)
-    verifier = Verifier(config.verification, config.features)
     views = archive.view(row), archive.view(entry)
     return Explanation(
         query=query,
@@ -89,16 +95,29 @@ def explain(
         then=then,
         now=now.story(row, entry),
         verification=verifier.verify(*views),
+        num_more_matched=len(better),
         num_better_loops=_num_loops(verifier, archive, row, better, config),
         config=config,
     )
+
+
+def _more_matched(
+    verifier: Verifier, archive: Archive, row: int, entry: int, rivals: list[int]
+) -> list[int]:
+    """Return the candidates that are verified before an entry, in that order."""
+    if entry not in rivals:
+        return []
+    matches = [verifier.match(archive.view(row), archive.view(rival)) for rival in rivals]
+    order = [rivals[place] for place in most_matched(matches, len(rivals))]
+    return order[: order.index(entry)]
 
 
 def _num_loops(
     verifier: Verifier, archive: Archive, row: int, better: list[int], config: Config
 ) -> int:
     """Count the loops of better candidates; 0 where they are too few to take any place."""
-    if len(better) < config.verification.max_closures:
+    limits = config.verification
+    if not limits.max_closures <= len(better) < limits.max_candidates:
         return 0
     query = archive.view(row)
     return sum(

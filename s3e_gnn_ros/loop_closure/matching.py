@@ -2,11 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from s3e_gnn_ros.loop_closure.view import PatchDescriptors
+from s3e_gnn_ros.config import VerificationConfig
+from s3e_gnn_ros.loop_closure.view import PatchDescriptors, View
+
+
+@dataclass(frozen=True, eq=False)
+class Matches:
+    """Features of two keyframes that look alike.
+
+    Attributes:
+        pairs: (P, 2) indices into the features of query and match: ORB's first, then the others.
+        num_orb: how many of them ORB descriptors gave.
+        num_learned: how many the encoder's gave; None where a keyframe has none.
+    """
+
+    pairs: NDArray[np.intp]
+    num_orb: int
+    num_learned: int | None = None
+
+    def __len__(self) -> int:
+        """Return P."""
+        return len(self.pairs)
+
+
+def match_views(query: View, match: View, config: VerificationConfig) -> Matches:
+    """Match ORB descriptors, and beside them the encoder's where both keyframes have them."""
+    pairs = match_descriptors(
+        query.features.descriptors,
+        match.features.descriptors,
+        config.max_hamming,
+        config.match_ratio,
+    )
+    num_orb = len(pairs)
+    if not config.use_patches or query.patches is None or match.patches is None:
+        return Matches(pairs, num_orb)
+    learned = match_patches(query.patches, match.patches, config.min_patch_similarity)
+    pairs = join_matches(pairs, learned)
+    return Matches(pairs, num_orb, len(pairs) - num_orb)
+
+
+def most_matched(matches: Sequence[Matches], num: int) -> list[int]:
+    """Return the places of the ``num`` with the most matches, most first; equals keep their order.
+
+    Of several keyframes that retrieval finds similar, these are verified most surely, and their
+    poses are the most exact.
+    """
+    order = sorted(range(len(matches)), key=lambda place: -len(matches[place]))
+    return order[:num]
 
 
 def match_descriptors(

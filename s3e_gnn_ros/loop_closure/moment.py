@@ -31,6 +31,7 @@ class Stage(Enum):
     NSS = 'nss'
     SCORE = 'score'
     CONSISTENCY = 'consistency'
+    MATCHES = 'matches'
     MAX_CLOSURES = 'max_closures'
     VERIFICATION = 'verification'
     LOOP = 'loop'
@@ -158,12 +159,13 @@ class Moment:
             ending=_ending(found, entry, rank, self._config.retrieval),
         )
 
-    def better(self, row: int, entry: int) -> list[int]:
-        """Return the candidates that are verified before an entry, best first."""
+    def rivals(self, row: int, entry: int) -> list[int]:
+        """Return the candidates that are worth verifying, best first, if an entry is of them."""
         found, _ = self._search(row, self._previous(row))
-        entries = found.entries.tolist()
-        is_verified = found.status == Status.LOOP_DETECTED and entry in entries
-        return entries[: entries.index(entry)] if is_verified else []
+        entries = found.entries
+        entries = entries[found.score[entries] >= self._config.retrieval.min_similarity]
+        is_worth_it = found.status == Status.LOOP_DETECTED and entry in entries
+        return [int(each) for each in entries] if is_worth_it else []
 
     def _search(self, row: int, previous: NDArray[np.intp] | None) -> tuple[Search, Scores]:
         archive, settings = self._archive, self._config.retrieval

@@ -14,11 +14,7 @@ from s3e_gnn_ros.geometry.pnp import Observations, refine_pose, solve_pnp_ransac
 from s3e_gnn_ros.geometry.se3 import Pose
 from s3e_gnn_ros.loop_closure.clouds import CloudCache
 from s3e_gnn_ros.loop_closure.depth_alignment import align, depth_agreement, fuse
-from s3e_gnn_ros.loop_closure.matching import (
-    join_matches,
-    match_descriptors,
-    match_patches,
-)
+from s3e_gnn_ros.loop_closure.matching import Matches, match_views
 from s3e_gnn_ros.loop_closure.measurements import Direction, Measurements
 from s3e_gnn_ros.loop_closure.view import View
 from s3e_gnn_ros.types import Status
@@ -83,17 +79,27 @@ class Verifier:
         self._config = config
         self._clouds = CloudCache(features.min_depth_m, features.max_depth_m)
 
-    def verify(self, query: View, match: View) -> Verification:
+    def match(self, query: View, match: View) -> Matches:
+        """Match the features of two keyframes; the cheap part of :meth:`verify`."""
+        return match_views(query, match, self._config)
+
+    def verify(self, query: View, match: View, found: Matches | None = None) -> Verification:
         """Estimate T_match_query and test it; no limit on the difference of viewing directions.
 
         Steps: mutual descriptor matches; PnP-RANSAC with the match's landmarks seen by the query
         and, where the query has landmarks too, the other way round; both must agree; a joint
         refinement on all inliers; alignment of the two depth images and a check that neither
         contradicts the other; the covariance from what supported the pose.
+
+        Args:
+            query: the newer keyframe.
+            match: the older one.
+            found: what :meth:`match` gave for the two; None to match them here.
         """
         matches, measured = _no_matches(), Measurements()
         try:
-            matches = self._match(query, match, measured)
+            found = self.match(query, match) if found is None else found
+            matches = self._enough(found, measured)
             T, is_inlier = self._solve(query, match, matches, measured)
             T, information = self._refine(query, match, matches[is_inlier], T)
             T, covariance = self._settle(query, match, T, information, measured)
@@ -146,23 +152,12 @@ class Verifier:
         self._check_depth(query, match, T, measured)
         return T, self._covariance(information, measured)
 
-    def _match(self, query: View, match: View, measured: Measurements) -> NDArray[np.intp]:
-        """Match ORB descriptors, and beside them the encoder's where both keyframes have them."""
-        config = self._config
-        matches = match_descriptors(
-            query.features.descriptors,
-            match.features.descriptors,
-            config.max_hamming,
-            config.match_ratio,
-        )
-        measured.num_orb = len(matches)
-        if config.use_patches and query.patches is not None and match.patches is not None:
-            learned = match_patches(query.patches, match.patches, config.min_patch_similarity)
-            matches = join_matches(matches, learned)
-            measured.num_learned = len(matches) - measured.num_orb
-        if len(matches) < config.min_matches:
-            raise _RejectedError(Verification(Status.TOO_FEW_MATCHES, matches=matches))
-        return matches
+    def _enough(self, found: Matches, measured: Measurements) -> NDArray[np.intp]:
+        """Return the pairs (P, 2) of indices; too few of them end the verification."""
+        measured.num_orb, measured.num_learned = found.num_orb, found.num_learned
+        if len(found) < self._config.min_matches:
+            raise _RejectedError(Verification(Status.TOO_FEW_MATCHES, matches=found.pairs))
+        return found.pairs
 
     def _solve(
         self, query: View, match: View, matches: NDArray[np.intp], measured: Measurements

@@ -63,7 +63,7 @@ def story():
         ending=None,
     )
     keys = KeyframeKey(1, 40), KeyframeKey(1, 3)
-    explanation = Explanation(*keys, query, match, search, search, found, 0, config)
+    explanation = Explanation(*keys, query, match, search, search, found, 0, 0, config)
     return PairStory(explanation, None, (None, None))
 
 

@@ -200,6 +200,21 @@ def test_temporal_consistency(scripted, world):
         assert query.status == status
 
 
+def test_candidates_with_the_most_matches_are_verified(scripted, world):
+    config = config_from_dict({'verification': {'max_candidates': 2}}, make_config())
+    detector = LoopDetector(config)
+    features = world.features(T_WORLD_CAMERA)
+    for number, num_features in enumerate((60, 300, 120)):
+        few = select_features(features, np.arange(min(num_features, len(features))))
+        detector.process(make_keyframe(number, few))
+    for number in (3, 4, 5):
+        detector.process(make_keyframe(number, elsewhere(number)))
+    scripted.answers = [{0: 0.9, 1: 0.2, 2: 0.5, 5: 0.9}]
+    query = detector.process(make_keyframe(6, features))
+    assert [c.keyframe_id for c in query.candidates] == [0, 2, 1]
+    assert [c.match_id for c in query.closures] == [2, 1]  # the more similar one first
+
+
 def test_several_closures_of_one_query_by_similarity(scripted, world):
     detector = LoopDetector(make_config())
     poses = [T_WORLD_CAMERA @ se3.make_pose(None, [0.1 * i, 0, 0]) for i in range(6)]

@@ -222,6 +222,15 @@ def test_enough_better_loops(scripted, corridor):
     assert_ends(tell(corridor, 7, 1, config), Stage.LOOP, Status.LOOP_DETECTED)
 
 
+def test_more_matches_elsewhere(scripted, corridor):
+    scripted.answers = {7: {0: 0.1, 1: 0.3, 2: 0.2, 6: 0.9}}
+    few = synthetic.select_features(corridor[2].features, np.arange(60))
+    views = [*corridor[:2], dataclasses.replace(corridor[2], features=few), *corridor[3:]]
+    config = config_from_dict({'verification': {'max_candidates': 2}}, make_config())
+    assert_ends(tell(views, 7, 2, config), Stage.MATCHES, None, '2 candidates', 'max_candidates')
+    assert_ends(tell(views, 7, 0, config), Stage.LOOP, Status.LOOP_DETECTED)
+
+
 def test_candidates_that_fail_take_no_place(scripted, corridor):
     scripted.answers = {7: {0: 0.4, 1: 0.3, 2: 0.2, 6: 0.9}}
     none = synthetic.select_features(corridor[0].features, np.arange(0))
