@@ -215,3 +215,25 @@ def test_the_page_names_every_parameter_with_its_default() -> None:
         else:
             assert float(default) == leaf.default
         assert leaf.description in row
+
+
+FIXED = {
+    'features': {'num_levels', 'scale_factor'},
+    'retrieval': {'method', 'weights', 'use_gnn', 'vocabulary'},
+}
+
+
+@pytest.mark.parametrize('section', ['keyframes', 'verification', 'relocalisation', 'pose_graph'])
+def test_every_threshold_may_change_at_run_time(section):
+    assert all(leaf.at_run_time for leaf in LEAVES if leaf.name.startswith(f'{section}.'))
+
+
+@pytest.mark.parametrize('section', sorted(FIXED))
+def test_what_is_built_once_may_not(section):
+    leaves_ = [leaf for leaf in LEAVES if leaf.name.startswith(f'{section}.')]
+    fixed = {leaf.name.partition('.')[2] for leaf in leaves_ if not leaf.at_run_time}
+    assert fixed == FIXED[section]
+
+
+def test_a_new_leaf_of_a_section_that_says_nothing_may_not():
+    assert not any(leaf.at_run_time for leaf in LEAVES if leaf.name.startswith('map.'))

@@ -24,8 +24,9 @@ from s3e_gnn_ros.errors import InputError, S3EError
 from s3e_gnn_ros.geometry.camera import PinholeCamera
 from s3e_gnn_ros.retrieval.hamming import DESCRIPTOR_BYTES
 from s3e_gnn_ros.ros import names
-from s3e_gnn_ros.ros.managed_node import ManagedNode, Role
+from s3e_gnn_ros.ros.managed_node import ManagedNode
 from s3e_gnn_ros.ros.node_main import run_nodes
+from s3e_gnn_ros.ros.role import Role
 
 
 class DatabaseRole(Role):

@@ -20,7 +20,8 @@ from s3e_gnn_ros.ros.health import (
 )
 
 if TYPE_CHECKING:
-    from s3e_gnn_ros.ros.managed_node import ManagedNode, Role
+    from s3e_gnn_ros.ros.managed_node import ManagedNode
+    from s3e_gnn_ros.ros.role import Role
 
 _NEWEST = 500
 """Run times that percentiles are taken of: what is slow now, not what was."""

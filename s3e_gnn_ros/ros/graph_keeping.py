@@ -28,8 +28,9 @@ from s3e_gnn_ros.ros.health import Health
 from s3e_gnn_ros.ros.inputs import Watched
 from s3e_gnn_ros.ros.intake import Intake
 from s3e_gnn_ros.ros.keyframe_inbox import KeyframeInbox
-from s3e_gnn_ros.ros.managed_node import ManagedNode, Role
+from s3e_gnn_ros.ros.managed_node import ManagedNode
 from s3e_gnn_ros.ros.qos import latched_qos
+from s3e_gnn_ros.ros.role import Role
 from s3e_gnn_ros.types import KeyframeKey
 
 _PUBLISH_PERIOD_S = 0.5

@@ -90,7 +90,8 @@ def judge_worker(depth: int, capacity: int, *, is_busy: bool) -> Health:
     """Judge how much waits for the worker, and of how much that could."""
     is_behind = depth > _FULL_SHARE * capacity
     message = f'{depth} of {capacity} wait: the worker falls behind' if is_behind else 'keeps up'
-    values = {'waiting': depth, 'room for': capacity, 'busy': str(is_busy).lower()}
+    values: dict[str, str | int] = {'waiting': depth, 'room for': capacity}
+    values['busy'] = str(is_busy).lower()
     return Health('worker', Level.WARN if is_behind else Level.OK, message, values)
 
 

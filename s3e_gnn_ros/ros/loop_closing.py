@@ -24,11 +24,12 @@ from s3e_gnn_ros.ros.inputs import Watched
 from s3e_gnn_ros.ros.intake import Intake
 from s3e_gnn_ros.ros.loop_inputs import LoopInputs
 from s3e_gnn_ros.ros.loop_outputs import LoopOutputs
-from s3e_gnn_ros.ros.managed_node import ManagedNode, Role
+from s3e_gnn_ros.ros.managed_node import ManagedNode
 from s3e_gnn_ros.ros.map_keeper import MapKeeper
 from s3e_gnn_ros.ros.map_services import MapServices
 from s3e_gnn_ros.ros.open_maps import LoadedMap, OpenMaps
 from s3e_gnn_ros.ros.relocalisation_service import Place, RelocalisationService
+from s3e_gnn_ros.ros.role import Role
 from s3e_gnn_ros.ros.vins_feedback import VinsFeedback
 from s3e_gnn_ros.ros.worker import Worker
 from s3e_gnn_ros.types import Features, LoopClosure

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
@@ -18,64 +17,15 @@ from s3e_gnn_ros.errors import ConfigError, S3EError
 from s3e_gnn_ros.ros.deferred import DeferredServices
 from s3e_gnn_ros.ros.diagnostics import Diagnostics
 from s3e_gnn_ros.ros.examination import Examination
-from s3e_gnn_ros.ros.health import Health
-from s3e_gnn_ros.ros.inputs import Watched
 from s3e_gnn_ros.ros.missing_package import missing_package
 from s3e_gnn_ros.ros.parameters import change_parameters, load_parameters
+from s3e_gnn_ros.ros.role import Role
 from s3e_gnn_ros.ros.scope import Scope
 from s3e_gnn_ros.ros.statistics import Statistics, fill_statistics
 
 _SUCCESS = TransitionCallbackReturn.SUCCESS
 _FAILURE = TransitionCallbackReturn.FAILURE
 _ERROR = TransitionCallbackReturn.ERROR
-
-
-class Role(ABC):
-    """What a node is while it is configured; everything runs in the executor's thread."""
-
-    @property
-    @abstractmethod
-    def depth(self) -> int:
-        """Items that wait for its worker."""
-
-    @property
-    @abstractmethod
-    def capacity(self) -> int:
-        """Items that may wait for it."""
-
-    @property
-    @abstractmethod
-    def is_busy(self) -> bool:
-        """Whether anything it was given is still on its way."""
-
-    @property
-    def watched(self) -> Mapping[str, Watched]:
-        """What is subscribed to of other systems."""
-        return {}
-
-    def healths(self, counters: Mapping[str, int]) -> Sequence[Health]:
-        """Report what only this role has; called once a second."""
-        return ()
-
-    @abstractmethod
-    def activate(self) -> None:
-        """Subscribe, and begin to work on what comes."""
-
-    @abstractmethod
-    def deactivate(self) -> None:
-        """Let the work at hand come to its end; subscriptions are destroyed after that."""
-
-    def may_change(self, leaf: Leaf) -> bool:
-        """Whether :meth:`set_config` takes a leaf."""
-        return leaf.at_run_time
-
-    @abstractmethod
-    def set_config(self, config: Config) -> None:
-        """Take from another configuration what may change."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """End the threads, write what is left and close the files."""
 
 
 class ManagedNode(LifecycleNode):
@@ -132,6 +82,7 @@ class ManagedNode(LifecycleNode):
             ExternalShutdownException: the process was interrupted meanwhile.
             Exception: whatever a bug raised.
         """
+        self._failure = None
         for trigger in (self.trigger_configure, self.trigger_activate):
             try:
                 result = trigger()
@@ -182,8 +133,9 @@ class ManagedNode(LifecycleNode):
         return self._attempt(self._release)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Free everything: the node may be configured again."""
-        return self._attempt(self._release)
+        """Free what can be freed: the node may be configured again, whatever is wrong with it."""
+        self._attempt(self._release)
+        return _SUCCESS
 
     def _configure(self) -> None:
         self.statistics = Statistics()
@@ -207,8 +159,7 @@ class ManagedNode(LifecycleNode):
         self.deferred.unbind()
         try:
             if role is not None:
-                role.deactivate()
-                role.close()
+                _end(role)
         finally:
             self._activated.empty()
             self._configured.empty()
@@ -221,7 +172,7 @@ class ManagedNode(LifecycleNode):
 
     def _attempt(self, transition: Callable[[], None]) -> TransitionCallbackReturn:
         """Make a transition: what is wrong with the world is a failure, a bug is an error."""
-        self._failure = None
+        failure: Exception | None = None
         try:
             transition()
         except (S3EError, ImportError) as err:
@@ -229,13 +180,14 @@ class ManagedNode(LifecycleNode):
             if sentence is not None:
                 self.get_logger().error(sentence)
                 return _FAILURE
-            self._failure = err
+            failure = err
         except Exception as err:
-            self._failure = err
-        if self._failure is None:
+            failure = err
+        if failure is None:
             return _SUCCESS
+        self._failure = failure
         if self.context.ok():  # else it was interrupted in the middle of something
-            self.get_logger().error(''.join(traceback.format_exception(self._failure)))
+            self.get_logger().error(''.join(traceback.format_exception(failure)))
         return _ERROR
 
     def _guard_transitions(self) -> None:
@@ -295,3 +247,10 @@ class ManagedNode(LifecycleNode):
 
 def _anything(_leaf: Leaf) -> bool:
     return True
+
+
+def _end(role: Role) -> None:
+    try:
+        role.deactivate()
+    finally:
+        role.close()

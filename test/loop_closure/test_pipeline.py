@@ -261,3 +261,45 @@ def test_removed_keyframes_close_no_loop(frames):
     assert len(pipeline) == 0
     pipeline.start_session(2)
     assert pipeline.process(frames[1])[1].status == Status.CLOSE_MATCHES_ONLY
+
+
+def test_other_limits_hold_from_the_next_keyframe_on(frames):
+    """As if they had held from the beginning: what was compared before is compared again."""
+    strict = config_from_dict(
+        {
+            'features': {'num_features': 400},
+            'retrieval': {'max_candidates': 1, 'min_keyframe_gap': 5},
+            'verification': {'min_inliers': 60},
+        },
+        CONFIG,
+    )
+    changed, always = LoopClosurePipeline(CONFIG, 1), LoopClosurePipeline(strict, 1)
+    for frame in frames[:7]:
+        changed.process(frame)
+        always.process(frame)
+    changed.set_config(strict)
+    for frame in frames[7:]:
+        keyframe, query = changed.process(frame)
+        other, expected = always.process(frame)
+        assert len(keyframe.features) == len(other.features) <= 400
+        assert len(query.candidates) == len(expected.candidates) == 1
+        assert query.query_id - query.candidates[0].keyframe_id > 5
+
+
+def test_a_threshold_that_nothing_meets_ends_the_loops(frames):
+    pipeline = LoopClosurePipeline(CONFIG, session=1)
+    queries = [pipeline.process(frame)[1] for frame in frames[:8]]
+    assert queries[-1].closures
+    pipeline.set_config(config_from_dict({'verification': {'min_inlier_area': 1.0}}, CONFIG))
+    _, query = pipeline.process(frames[8])
+    assert (query.status, query.closures) == (Status.INLIERS_TOO_CONCENTRATED, ())
+    assert pipeline.relocalise(frames[8]).status != Status.LOOP_DETECTED
+    pipeline.set_config(CONFIG)
+    assert pipeline.process(frames[9])[1].closures
+
+
+def test_the_selector_takes_other_limits_too(frames):
+    pipeline = LoopClosurePipeline(CONFIG, session=1)
+    assert pipeline.offer(frames[0])
+    pipeline.set_config(config_from_dict({'keyframes': {'min_interval_s': 100.0}}, CONFIG))
+    assert not pipeline.offer(frames[3])

@@ -209,3 +209,29 @@ def test_a_new_piece_is_tied_once_a_loop_leads_to_the_map():
     bench.builder.add_closure(closure(0, 2, sessions=(2, 1)))
     bench.poses()
     assert bench.builder.correction().is_tied
+
+
+def test_with_other_parameters_the_graph_is_as_if_it_had_always_had_them():
+    config = PoseGraphConfig(odometry_sigma_m_per_m=0.3, robust_threshold=1.0, pcm=False)
+    changed, always = Bench().drive(), Bench()
+    always.builder = GraphBuilder(config, lambda *drop: always.drops.append(drop))
+    always.drive()
+    for bench in (changed, always):
+        for item in (closure(8, 0), closure(9, 1, shift_m=0.3), closure(10, 2)):
+            bench.builder.add_closure(item)
+        bench.builder.edit(REQUEST.REMOVE, (KeyframeKey(1, 2), KeyframeKey(1, 10)))
+    before = changed.poses()
+    changed.builder.set_config(config)
+    np.testing.assert_allclose(changed.poses(), always.poses(), atol=1e-6)
+    assert not np.allclose(changed.poses(), before, atol=1e-3)
+    changed.builder.add_keyframe(keyframe(12))
+    always.builder.add_keyframe(keyframe(12))
+    np.testing.assert_allclose(changed.poses(), always.poses(), atol=1e-6)
+    assert changed.drops == always.drops == []
+
+
+def test_parameters_may_change_before_the_first_keyframe():
+    bench = Bench()
+    bench.builder.set_config(PoseGraphConfig(pcm=False))
+    assert len(bench.drive().poses()) == 12
+    assert not bench.drops

@@ -76,8 +76,9 @@ def test_an_error_does_not_end_the_thread():
     assert worker.close()
 
 
-def test_close_discards_what_waits(gate):
-    worker = Worker(gate, capacity=5, name='t')
+def test_close_drops_what_waits_and_what_comes_later(gate):
+    dropped = []
+    worker = Worker(gate, capacity=5, name='t', on_drop=dropped.append)
     worker.offer(0)
     assert gate.entered.wait(TIMEOUT_S)
     worker.offer(1)
@@ -85,3 +86,4 @@ def test_close_discards_what_waits(gate):
     assert worker.close()
     worker.offer(2)
     assert gate.seen == [0]
+    assert dropped == [1, 2]
