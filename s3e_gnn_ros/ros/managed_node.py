@@ -225,6 +225,9 @@ class ManagedNode(LifecycleNode):
         """
         may_change = _anything if self.role is None else self.role.may_change
         try:
+            for parameter in parameter_list:
+                if not self.has_parameter(parameter.name):
+                    raise ConfigError(f"there is no parameter '{parameter.name}'")
             config, converted = change_parameters(self.config, parameter_list, may_change)
         except ConfigError as err:
             return SetParametersResult(successful=False, reason=str(err))

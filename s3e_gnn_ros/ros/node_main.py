@@ -84,6 +84,8 @@ def _spin(nodes: Sequence[ManagedNode]) -> None:
         thread.start()
     try:
         _spin_one(nodes[0])
+    except ExternalShutdownException:
+        pass  # by a signal, or by the end of another
     finally:
         rclpy.try_shutdown()
         for thread in threads:
