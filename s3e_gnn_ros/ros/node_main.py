@@ -54,7 +54,8 @@ def run_nodes(make_nodes: Sequence[Callable[[], ManagedNode]], args: Sequence[st
     rclpy.init(args=None if args is None else list(args))
     nodes: list[ManagedNode] = []
     try:
-        nodes.extend(make() for make in make_nodes)
+        for make in make_nodes:
+            nodes.append(make())  # one by one: those that were made are ended with the others
         if not all(node.start() for node in nodes if node.config.node.autostart):
             return _STATUS_REFUSED
         _spin(nodes)
