@@ -59,6 +59,8 @@ def parameters_page() -> str:
         '',
         'Both nodes and every command read the same tree: as ROS parameters, or from a YAML file',
         'that holds only what differs from [config/default.yaml](../config/default.yaml).',
+        'Those that are *live* may change while a node is configured; the others take effect when',
+        'it is configured anew ([nodes.md](nodes.md)).',
         'Generated: `make config` writes this page anew.',
     ]
     section = ''
@@ -66,10 +68,16 @@ def parameters_page() -> str:
         head = leaf.name.partition('.')[0]
         if head != section:
             section = head
-            lines += ['', f'## {section}', '', '| parameter | default | range | meaning |']
-            lines.append('|---|---|---|---|')
-        default = _default_text(leaf.default)
-        lines.append(f'| `{leaf.name}` | {default} | {_range_text(leaf)} | {leaf.description} |')
+            lines += ['', f'## {section}', '', '| parameter | default | range | live | meaning |']
+            lines.append('|---|---|---|---|---|')
+        cells = (
+            f'`{leaf.name}`',
+            _default_text(leaf.default),
+            _range_text(leaf),
+            'yes' if leaf.at_run_time else '',
+            leaf.description,
+        )
+        lines.append(f'| {" | ".join(cells)} |')
     return '\n'.join(lines) + '\n'
 
 

@@ -241,6 +241,7 @@ def _live_config(
         raise RecordingError(f"bag '{recording.name}' mixes raw and compressed images")
     node = replace(
         config.node,
+        autostart=True,
         image_transport='raw' if kinds == {'Image'} else 'compressed',
         use_depth=recording.topics.depth is not None,
         host='odometry',

@@ -226,11 +226,9 @@ class LoopClosing(Role):
             self._node.get_logger().warning(f'deactivated all the same: {err}')
 
     def set_config(self, config: Config) -> None:
-        """Take other limits: the worker between two jobs, all others at once."""
+        """Take other limits: the worker before its next job, all others at once."""
         self._config = config
         self._relocalisation.set_config(config.node)
-        self._outputs.set_config(config.node)
-        self._feedback.set_config(config.node)
         self._map_services.set_config(config)
         self._explain.set_config(config)
         if self._inputs is not None:
@@ -273,6 +271,8 @@ class LoopClosing(Role):
         config = self._config
         if config is not self._applied:
             self._pipeline.set_config(config)
+            self._feedback.set_config(config.node)
+            self._outputs.set_config(config.node)
             self._applied = config
         job.run()
 

@@ -281,6 +281,23 @@ def test_who_waits_for_an_answer_on_cleanup_gets_one(scene, ask):
     assert (anew.result().success, anew.result().message) == (True, 'done')
 
 
+def test_a_request_that_waits_when_the_process_ends_is_in_nobodys_way(scene, ask):
+    call, executor, client = ask
+    scene.node.start()
+    assert client.wait_for_service(20)
+    gate = threading.Event()
+    worker = scene.roles[0].worker
+    worker.offer(Job(gate.wait))
+    call()
+    while worker.depth == 0:
+        executor.spin_once(timeout_sec=0.1)
+    executor.shutdown()
+    rclpy.try_shutdown(context=scene.node.context)
+    threading.Timer(0.2, gate.set).start()
+    scene.node.close()
+    assert num_threads() == 0
+
+
 def test_any_parameter_may_change_while_unconfigured(scene):
     assert scene.set(retrieval__method='bow', verification__min_inliers=30).successful
     scene.node.trigger_configure()
