@@ -74,7 +74,7 @@ def share(tmp_path, monkeypatch):
     (share / 'launch').symlink_to(ROOT / 'launch')
     libexec = tmp_path / 'lib' / 's3e_gnn_ros'
     libexec.mkdir(parents=True)
-    for name in ('loop_closure_node', 'pose_graph_node'):
+    for name in ('loop_closure_node', 'pose_graph_node', 'both_nodes'):
         (libexec / name).symlink_to(ROOT / 'scripts' / name)
     paths = [str(tmp_path), os.environ.get('AMENT_PREFIX_PATH', '')]
     monkeypatch.setenv('AMENT_PREFIX_PATH', os.pathsep.join(filter(None, paths)))
@@ -144,6 +144,20 @@ def test_a_launch_file_starts_both_nodes(share, robot, tmp_path, name, arguments
         )
 
 
+def test_both_nodes_may_share_a_process_and_wait_for_a_manager(share, robot, caller, tmp_path):
+    from lifecycle_manager import ACTIVATE, CONFIGURE, Manager
+
+    arguments = ('one_process:=true', 'autostart:=false', 'odometry_topic:=/odo')
+    with launched(share, tmp_path, 'rgbd_odometry', *arguments) as child:
+        managers = [Manager(caller, f'{name}_node') for name in ('loop_closure', 'pose_graph')]
+        assert [manager.state() for manager in managers] == ['unconfigured'] * 2
+        pid = child.process.pid
+        assert len(Path(f'/proc/{pid}/task/{pid}/children').read_text().split()) == 1
+        assert managers[1].change(CONFIGURE)
+        assert managers[1].change(ACTIVATE)
+        robot.wait(lambda: robot.num_subscribers('/odo') == 1, child)
+
+
 def test_every_launch_file_is_executed(share):
     tested = test_a_launch_file_starts_both_nodes.pytestmark[0].args[1]
     assert {case[0] for case in tested} == {path.name.split('.')[0] for path in LAUNCH_FILES}
@@ -183,6 +197,7 @@ def test_arguments_become_parameters(share, robot, tmp_path):
     ('name', 'argument', 'sentence'),
     [
         ('vins_mono', 'back_end:=perhaps', "launch argument back_end is 'perhaps'"),
+        ('vins_mono', 'one_process:=2', "launch argument one_process is '2'"),
         ('vins_mono', 'camera:=d999', "there is no configuration 'd999'"),
         ('openvins', 'set:=node.queue_size=0', 'node.queue_size is 0'),
     ],
