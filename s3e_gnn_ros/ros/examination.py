@@ -59,7 +59,11 @@ class Examination:
         arrivals, now_s = self._node.statistics.arrivals(), time.monotonic()
         for name, watched in role.watched.items():
             may_pause = watched.is_optional or watched.is_sparse
-            yield judge_input(name, watched.topic, arrivals.get(name), now_s, may_pause=may_pause)
+            yield judge_input(
+                name, watched.topic, arrivals.pop(name, None), now_s, may_pause=may_pause
+            )
+        for name, times in arrivals.items():  # of our own nodes, when there is something new
+            yield judge_input(name, name, times, now_s, may_pause=True)
 
 
 def _memory() -> dict[str, int]:

@@ -167,3 +167,15 @@ def test_the_correction_maps_odometry_onto_the_map():
     T_map, T_odom = se3.expmap([0.1] * 6), se3.expmap([-0.3] * 6)
     made = correction(0, 1.0, T_map_camera=T_map, T_odom_camera=T_odom)
     np.testing.assert_allclose(made.T_map_odom @ T_odom, T_map, atol=1e-12)
+
+
+def test_another_time_constant_goes_on_from_where_it_is():
+    start, goal = np.eye(4), se3.make_pose(translation=(1.0, 0, 0))
+    follower = Follower(1.0)
+    follower.follow(0, np.eye(4), start)
+    follower.follow(S, np.eye(4), goal)
+    follower.set_time(0.1)
+    T = follower.follow(S + S // 10, np.eye(4), goal)
+    assert T[0, 3] == pytest.approx(1 - np.exp(-2.0))
+    follower.set_time(None)
+    np.testing.assert_array_equal(follower.follow(S + S // 5, np.eye(4), goal), goal)

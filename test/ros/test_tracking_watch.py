@@ -84,3 +84,14 @@ def test_begins_again_after_time_has_jumped_back():
     assert not watch.is_lost(5 * S)
     watch.take_pose(5 * S, at(90.0), 'odom')
     assert not watch.is_lost(6 * S)
+
+
+def test_another_timeout_holds_at_once():
+    watch = TrackingWatch(1.0)
+    watch.take_pose(10 * S, at(0.0), 'odom')
+    watch.set_timeout(3.0)
+    assert not watch.is_lost(12 * S)
+    watch.set_timeout(0.5)
+    assert watch.is_lost(11 * S)
+    watch.set_timeout(0.0)
+    assert not watch.is_lost(100 * S)

@@ -52,6 +52,7 @@ class Scene:
             lambda: T_body_camera,
             self.refined.append,
         )
+        self.feedback.listen()
 
     def send(self, query, ids, keyframe_id=7, T_odom_body=None, session=1):
         T = T_ODOM_OLD @ T_OLD_CURRENT if T_odom_body is None else T_odom_body
@@ -250,3 +251,14 @@ def test_an_answer_to_what_was_never_asked_is_dropped(asked, index, late_ns):
         asked.answer(T_OLD_CURRENT, index, STAMP_NS + late_ns)
     asked.answer(T_OLD_CURRENT)  # the right one is still awaited
     assert len(asked.refined) == 1
+
+
+def test_other_limits_hold_for_the_next_keyframe():
+    scene = Scene()
+    scene.see_old()
+    scene.feedback.set_config(dataclasses.replace(CONFIG, feedback_min_points=5))
+    scene.send(query_of(closure()), IDS)
+    assert not scene.sent
+    scene.feedback.set_config(CONFIG)
+    scene.send(query_of(closure()), IDS)
+    assert len(scene.sent) == 1
