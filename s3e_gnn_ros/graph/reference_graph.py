@@ -120,7 +120,8 @@ class ReferenceGraph:
         nodes = np.array(sorted(self.graph.ball(self._changed, _REACH)), dtype=np.int64)
         for start in range(0, len(nodes), _CHUNK):
             self._recompute(nodes[start : start + _CHUNK])
-        self._append(nodes[:0], np.float32(0.0), self.graph.num_ids)
+        no_vectors = np.zeros((0, self.config.embedding_dim + 1), dtype=np.float32)
+        self._append(nodes[:0], no_vectors, self.graph.num_ids)
         self._changed.clear()
         return len(nodes)
 
@@ -192,8 +193,11 @@ class ReferenceGraph:
         if self.config.form == 'paper':
             np.subtract(eta, scores, out=scores)
         else:
-            entropy = (entr(q) + entr(1.0 - q)).sum(axis=1, keepdims=True)  # (W, 1)
-            deficit = np.float32(math.log(2.0) * q.shape[1]) - entropy
+            # Two large numbers with a small difference: single precision would leave 1e-5 of U to
+            # the rounding of q.
+            exact = q.astype(np.float64)
+            entropy = (entr(exact) + entr(1.0 - exact)).sum(axis=1, keepdims=True)  # (W, 1)
+            deficit = (math.log(2.0) * q.shape[1] - entropy).astype(np.float32)
             np.subtract(deficit, scores, out=scores)
             np.maximum(scores, np.float32(0.0), out=scores)
             scores += eta
@@ -206,9 +210,7 @@ class ReferenceGraph:
         end = int(nodes[-1]) + 1
         self._append(nodes[~is_known], vectors[~is_known], end)
 
-    def _append(
-        self, nodes: NDArray[np.int64], vectors: NDArray[np.float32] | np.float32, end: int
-    ) -> None:
+    def _append(self, nodes: NDArray[np.int64], vectors: NDArray[np.float32], end: int) -> None:
         """Add new nodes to the index, up to the number ``end``; ids there are node numbers.
 
         A node that was removed before the index heard of it leaves a gap, which is filled.
@@ -216,8 +218,9 @@ class ReferenceGraph:
         start = len(self._index)
         if end <= start:
             return
+        if len(nodes) == end - start:
+            self._index.add(vectors)
+            return
         rows = np.zeros((end - start, self.config.embedding_dim + 1), dtype=np.float32)
         rows[nodes - start] = vectors
-        gone = np.setdiff1d(self._index.add(rows), nodes)
-        if len(gone):
-            self._index.remove(gone)
+        self._index.remove(np.setdiff1d(self._index.add(rows), nodes))
