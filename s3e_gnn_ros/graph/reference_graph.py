@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from scipy.special import entr
 
 from s3e_gnn_ros.geometry.se3 import Pose
 from s3e_gnn_ros.graph.embedding_pose_graph import EdgeKind, EmbeddingPoseGraph
@@ -16,7 +13,11 @@ from s3e_gnn_ros.graph.gnn import ReferenceGNN
 from s3e_gnn_ros.graph.gnn_config import NUM_LAYERS
 from s3e_gnn_ros.graph.index import GrowingIndex
 from s3e_gnn_ros.graph.inference import InferenceGNN
-from s3e_gnn_ros.graph.query import index_queries, index_vectors
+from s3e_gnn_ros.graph.search_vectors import (
+    query_vectors,
+    reference_vectors,
+    similarity_of_scores,
+)
 
 _REACH = NUM_LAYERS - 1
 """A new edge changes the first layer at its ends, the last one this many hops further."""
@@ -163,7 +164,7 @@ class ReferenceGraph:
             for those a search does not compare when :attr:`is_exact` is false.
         """
         self.update()
-        queries = index_queries(torch.from_numpy(q), self.config.form).numpy()
+        queries = query_vectors(q, self.config.form)
         if len(q) == 1:  # spares a copy
             return self._similarity(self._index.scores(queries[0])[None], q)
         return self._similarity(np.stack([self._index.scores(query) for query in queries]), q)
@@ -181,30 +182,17 @@ class ReferenceGraph:
             U (W, k) and the node numbers (W, k), best first; 0 and -1 where there are no more.
         """
         self.update()
-        queries = index_queries(torch.from_numpy(q), self.config.form).numpy()
+        queries = query_vectors(q, self.config.form)
         scores, nodes = self._index.search(queries, k)
         return self._similarity(scores, q), nodes
 
     def _similarity(
         self, scores: NDArray[np.float32], q: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """Turn scores (W, N) into U, in place; as :func:`query.similarity`, three times faster."""
-        eta = np.float32(self.config.eta)
-        if self.config.form == 'paper':
-            np.subtract(eta, scores, out=scores)
-        else:
-            # Two large numbers with a small difference: single precision would leave 1e-5 of U to
-            # the rounding of q.
-            exact = q.astype(np.float64)
-            entropy = (entr(exact) + entr(1.0 - exact)).sum(axis=1, keepdims=True)  # (W, 1)
-            deficit = (math.log(2.0) * q.shape[1] - entropy).astype(np.float32)
-            np.subtract(deficit, scores, out=scores)
-            np.maximum(scores, np.float32(0.0), out=scores)
-            scores += eta
-        return np.reciprocal(scores, out=scores)
+        return similarity_of_scores(scores, q, self.config.eta, self.config.form)
 
     def _recompute(self, nodes: NDArray[np.int64]) -> None:
-        vectors = index_vectors(torch.from_numpy(self.logits(nodes)), self.config.form).numpy()
+        vectors = reference_vectors(self.logits(nodes), self.config.form)
         is_known = nodes < len(self._index)
         self._index.update(nodes[is_known], vectors[is_known])
         end = int(nodes[-1]) + 1
