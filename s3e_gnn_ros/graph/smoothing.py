@@ -66,11 +66,7 @@ class SmallSmoothing:
         wanted: NDArray[np.int64],
         is_query: bool = False,
     ) -> _Array:
-        """Return the logits (n, K) of the wanted nodes (n,) of a graph of embeddings (N, D).
-
-        Every node is computed in every layer: of so few, that takes less time than to find out
-        which of them the wanted ones need.
-        """
+        """Return the logits (n, K) of the wanted nodes (n,) of a graph of embeddings (N, D)."""
         source, target = edge_index
         gates = self._gates(embeddings, edge_index)  # (E, L)
         gates *= self.query_strengths if is_query else self.reference_strengths
@@ -78,10 +74,15 @@ class SmallSmoothing:
         between = np.zeros((gates.shape[1], num, num), dtype=np.float32)
         between[:, target, source] = gates.T
         between.reshape(len(between), -1)[:, :: num + 1] = 1.0  # a node itself
-        x = embeddings
-        for layer in between:
-            x = _unit_rows(layer @ x)
-        out: _Array = self.logit_scale * x[wanted]
+        nodes, needed = wanted, []
+        for layer in reversed(between):  # each layer only for those that the next one reads
+            rows = layer[nodes]
+            nodes = np.flatnonzero(rows.any(axis=0))
+            needed.append(rows[:, nodes])
+        x = embeddings[nodes]
+        for weights in reversed(needed):
+            x = _unit_rows(weights @ x)
+        out: _Array = self.logit_scale * x
         return out
 
     def probabilities(self, logits: _Array) -> _Array:
