@@ -121,7 +121,8 @@ class _FastHead:
         self._assignment_bias = -0.5 * head.sharpness * head.centres.square().sum(dim=1)
         self._weight = 1.0 * head.weight.weight.T
         self._weight_bias = head.weight.bias.clone()
-        self._projection = head.projection.weight.clone()
+        # 4 MB that numpy's product reads faster than torch's.
+        self._projection = head.projection.weight.detach().clone().numpy()
         self._projection_bias = head.projection.bias.clone()
 
     def __call__(self, descriptors: Tensor) -> Tensor:
@@ -133,7 +134,8 @@ class _FastHead:
         total = share.sum(dim=0)[:, None]  # (K, 1)
         residual = torch.addcmul(share.T @ reduced, total, self._centres, value=-1.0)  # (K, R)
         vlad = _normalise(_normalise(residual).flatten())
-        return _normalise(torch.addmv(self._projection_bias, self._projection, vlad))
+        projected = torch.from_numpy(self._projection @ vlad.numpy())
+        return _normalise(projected.add_(self._projection_bias))
 
 
 def _fold_norm(weight: Tensor, norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
