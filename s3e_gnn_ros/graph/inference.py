@@ -13,7 +13,7 @@ from s3e_gnn_ros.graph.query import chain_edge_index
 from s3e_gnn_ros.graph.smoothing import SmallSmoothing
 
 _MAX_DENSE_NODES = 128
-"""Up to here sums over edges are dense products: a call costs 0.3 ms instead of 1."""
+"""Up to here sums over edges are dense products: at 30 nodes in 0.4 of the time of sparse ones."""
 
 _Array = NDArray[np.float32]
 

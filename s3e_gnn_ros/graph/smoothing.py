@@ -73,7 +73,7 @@ class SmallSmoothing:
         num = len(embeddings)
         between = np.zeros((gates.shape[1], num, num), dtype=np.float32)
         between[:, target, source] = gates.T
-        between.reshape(len(between), -1)[:, :: num + 1] = 1.0  # a node itself
+        between[:, np.arange(num), np.arange(num)] = 1.0  # a node itself
         nodes, needed = wanted, []
         for layer in reversed(between):  # each layer only for those that the next one reads
             rows = layer[nodes]
