@@ -74,14 +74,15 @@ class _FastPatchNetwork:
         grey -= grey.mean(dim=2, keepdim=True)
         contrast = torch.linalg.vector_norm(grey, dim=2, keepdim=True) / side  # (n, C, 1)
         grey /= contrast + _MIN_CONTRAST
-        side //= 4
-        # Four neighbours are moved as one number of 16 bytes: twice as fast.
-        quads = grey.view(torch.complex128).view(num, channels, side, 4, side)
-        quads = quads.permute(0, 2, 4, 1, 3).contiguous()  # (n, S / 4, S / 4, C, 4)
+        side //= 8
+        # Four neighbours are moved as one number of 16 bytes: twice as fast. Cells that the
+        # second product reads together come to lie side by side, which spares another copy.
+        quads = grey.view(torch.complex128).view(num, channels, side, 2, 4, side, 2)
+        quads = quads.permute(0, 2, 5, 3, 6, 1, 4).contiguous()  # (n, S / 8, S / 8, 2, 2, C, 4)
         x = quads.view(torch.float32)
-        x = torch.addmm(self._first_bias, x.reshape(-1, len(self._first)), self._first).relu_()
-        x = x.view(num, side // 2, 2, side // 2, 2, -1).transpose(2, 3)
-        x = torch.addmm(self._second_bias, x.reshape(-1, len(self._second)), self._second).relu_()
+        x = torch.addmm(self._first_bias, x.view(-1, len(self._first)), self._first).relu_()
+        x = x.view(-1, len(self._second))  # (n (S / 8)^2, 4 w)
+        x = torch.addmm(self._second_bias, x, self._second).relu_()
         return _normalise(torch.addmm(self._last_bias, x.view(num, -1), self._last))
 
 
@@ -120,7 +121,8 @@ class _FastHead:
         self._assignment_bias = -0.5 * head.sharpness * head.centres.square().sum(dim=1)
         self._weight = 1.0 * head.weight.weight.T
         self._weight_bias = head.weight.bias.clone()
-        self._projection = head.projection.weight.clone()
+        # 4 MB that numpy's product reads faster than torch's.
+        self._projection = head.projection.weight.detach().clone().numpy()
         self._projection_bias = head.projection.bias.clone()
 
     def __call__(self, descriptors: Tensor) -> Tensor:
@@ -132,7 +134,8 @@ class _FastHead:
         total = share.sum(dim=0)[:, None]  # (K, 1)
         residual = torch.addcmul(share.T @ reduced, total, self._centres, value=-1.0)  # (K, R)
         vlad = _normalise(_normalise(residual).flatten())
-        return _normalise(torch.addmv(self._projection_bias, self._projection, vlad))
+        projected = torch.from_numpy(self._projection @ vlad.numpy())
+        return _normalise(projected.add_(self._projection_bias))
 
 
 def _fold_norm(weight: Tensor, norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -120,53 +121,74 @@ def _sample(
     grey: NDArray[np.uint8], keypoints: PatchKeypoints, sides_px: list[int], sampled_size: int
 ) -> NDArray[np.uint8]:
     """Return turned and scaled patches (n, C, S, S), one channel per side."""
-    pyramid: list[NDArray[np.uint8]] = [grey]
-    channels = [_sample_scale(pyramid, keypoints, side, sampled_size) for side in sides_px]
-    return np.stack(channels, axis=1)
-
-
-def _sample_scale(
-    pyramid: list[NDArray[np.uint8]],
-    keypoints: PatchKeypoints,
-    side_px: int,
-    sampled_size: int,
-) -> NDArray[np.uint8]:
-    """Return patches (n, S, S) of one side; the pyramid grows as far as they need it."""
-    grey = pyramid[0]
-    steps_px = keypoints.sizes_px * (side_px / ORB_SIZE_PX / sampled_size)  # (n,)
+    num, num_scales = len(keypoints), len(sides_px)
+    per_pixel = np.array(sides_px, np.float32) / np.float32(ORB_SIZE_PX * sampled_size)
+    steps_px = np.outer(keypoints.sizes_px, per_pixel).ravel()  # (n * C,)
     levels = np.round(np.log2(np.maximum(steps_px, 1.0)) * _STEPS_PER_OCTAVE).astype(np.intp)
     levels = np.minimum(levels, _top_level(grey.shape))
-    _extend_pyramid(pyramid, int(levels.max(initial=0)))
-    scales = np.array([shrunk.shape for shrunk in pyramid], np.float32) / grey.shape
-    x, y = _sample_positions(keypoints, steps_px, scales[levels], sampled_size)
-    pixels = np.empty((len(keypoints), sampled_size**2), dtype=np.uint8)
-    for level, shrunk in enumerate(pyramid):
-        members = np.flatnonzero(levels == level)
-        for start in range(0, len(members), _MAX_ROWS):
-            part = members[start : start + _MAX_ROWS]
-            pixels[part] = cv2.remap(
+    order = np.argsort(levels, kind='stable')  # samples of one level side by side
+    pyramid = _pyramid(grey, int(levels.max(initial=0)))
+    scales = np.array([shrunk.shape for shrunk in pyramid]) / grey.shape  # (L, 2)
+    x, y = _sample_positions(
+        keypoints, order // num_scales, steps_px[order], scales[levels[order]], sampled_size
+    )
+    sampled = _read(pyramid, np.bincount(levels, minlength=len(pyramid)), x, y)
+    pixels = np.empty_like(sampled)
+    pixels[order] = sampled
+    return pixels.reshape(num, num_scales, sampled_size, sampled_size)
+
+
+def _read(
+    pyramid: list[NDArray[np.uint8]],
+    counts: NDArray[np.intp],
+    x: NDArray[np.float32],
+    y: NDArray[np.float32],
+) -> NDArray[np.uint8]:
+    """Return the grey levels at positions (N, S * S), ``counts`` rows of each level in turn."""
+    sampled = np.empty(x.shape, dtype=np.uint8)
+    ends = np.cumsum(counts).tolist()
+    for shrunk, count, end in zip(pyramid, counts.tolist(), ends, strict=True):
+        for start in range(end - count, end, _MAX_ROWS):
+            part = slice(start, min(start + _MAX_ROWS, end))
+            sampled[part] = cv2.remap(
                 shrunk, x[part], y[part], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
             )
-    return pixels.reshape(-1, sampled_size, sampled_size)
+    return sampled
 
 
 def _sample_positions(
     keypoints: PatchKeypoints,
+    rows: NDArray[np.intp],
     steps_px: NDArray[np.float32],
-    scales_yx: NDArray[np.floating],
+    scales_yx: NDArray[np.float64],
     sampled_size: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return x and y (n, S * S) in each keypoint's pyramid level, row by row of the patch."""
-    ticks = np.arange(sampled_size, dtype=np.float32) - (sampled_size - 1) / 2
-    v, u = np.meshgrid(ticks, ticks, indexing='ij')
-    grid = np.stack([u.ravel(), v.ravel(), np.ones(u.size)]).astype(np.float32)  # (3, S * S)
-    angles = np.radians(keypoints.angles_deg)
+    """Return x and y (N, S * S) in a pyramid level, row by row of the patch.
+
+    Args:
+        keypoints: n of them.
+        rows: (N,) which keypoint is sampled.
+        steps_px: (N,) between two samples, in the image.
+        scales_yx: (N, 2) of the level.
+        sampled_size: S.
+    """
+    angles = np.radians(keypoints.angles_deg[rows])
     cos, sin = steps_px * np.cos(angles), steps_px * np.sin(angles)
     # Pixel centres are whole numbers: half a pixel off is the border, which all levels share.
-    centres = (keypoints.points_px + 0.5) * scales_yx[:, ::-1] - 0.5
-    x = np.column_stack([scales_yx[:, 1] * cos, -scales_yx[:, 1] * sin, centres[:, 0]])
-    y = np.column_stack([scales_yx[:, 0] * sin, scales_yx[:, 0] * cos, centres[:, 1]])
+    centres = (keypoints.points_px[rows] + 0.5) * scales_yx[:, ::-1] - 0.5
+    scale_y, scale_x = scales_yx.T
+    grid = _patch_grid(sampled_size)
+    x = np.stack([scale_x * cos, -scale_x * sin, centres[:, 0]], axis=1)
+    y = np.stack([scale_y * sin, scale_y * cos, centres[:, 1]], axis=1)
     return x.astype(np.float32) @ grid, y.astype(np.float32) @ grid
+
+
+@functools.cache
+def _patch_grid(sampled_size: int) -> NDArray[np.float32]:
+    """Return (3, S * S): columns, rows and ones, the centre of the patch at zero."""
+    ticks = np.arange(sampled_size, dtype=np.float32) - (sampled_size - 1) / 2
+    v, u = np.meshgrid(ticks, ticks, indexing='ij')
+    return np.stack([u.ravel(), v.ravel(), np.ones(u.size)]).astype(np.float32)
 
 
 def _top_level(shape: tuple[int, ...]) -> int:
@@ -174,10 +196,10 @@ def _top_level(shape: tuple[int, ...]) -> int:
     return max(0, int(_STEPS_PER_OCTAVE * math.log2(max(min(shape) / _MIN_LEVEL_PX, 1.0))))
 
 
-def _extend_pyramid(levels: list[NDArray[np.uint8]], top: int) -> None:
-    """Append levels, 1 / sqrt(2) apart, until there is the level ``top``."""
-    grey = levels[0]
-    for level in range(len(levels), top + 1):
+def _pyramid(grey: NDArray[np.uint8], top: int) -> list[NDArray[np.uint8]]:
+    """Return levels 1 / sqrt(2) apart, from the image itself to the level ``top``."""
+    levels = [grey]
+    for level in range(1, top + 1):
         factor = 2.0 ** (-level / _STEPS_PER_OCTAVE)
         size = [max(1, round(side * factor)) for side in grey.shape[::-1]]
         # Bilinear over an octave is the average of 2x2 pixels, many times faster than areas. Over
@@ -187,3 +209,4 @@ def _extend_pyramid(levels: list[NDArray[np.uint8]], top: int) -> None:
             below = cv2.GaussianBlur(below, (3, 3), 0, borderType=cv2.BORDER_REPLICATE)
         shrunk = cv2.resize(below, size, interpolation=cv2.INTER_LINEAR)
         levels.append(np.asarray(shrunk, dtype=np.uint8))
+    return levels

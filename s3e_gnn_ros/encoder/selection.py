@@ -93,10 +93,12 @@ def _usable(
     points_px: NDArray[np.float32], size: tuple[int, int], margin_px: float
 ) -> NDArray[np.intp]:
     """Return which keypoints lie inside the image, and inside the margin where any does."""
-    last = np.array(size) - 1
-    inside = ((points_px >= 0) & (points_px <= last)).all(axis=1)  # NaN compares as outside
-    off_border = (points_px >= margin_px) & (points_px <= np.array(size) - margin_px)
-    kept = inside & off_border.all(axis=1)
+    width, height = size
+    x, y = points_px.T
+    # NaN compares as outside.
+    inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+    kept = inside & (x >= margin_px) & (x <= width - margin_px)
+    kept &= (y >= margin_px) & (y <= height - margin_px)
     return np.flatnonzero(kept if kept.any() else inside)
 
 
@@ -119,7 +121,8 @@ def _rank(
         )
     responses = features.responses[usable]
     if method == 'grid':
-        return _in_turns(_cells(points_px, check_image(image), num), responses)
+        cells = _cells(points_px, check_image(image), num)
+        return _in_turns(cells, _places(np.lexsort((cells, -responses))))
     return _strongest_of_each_scale(points_px, features.sizes_px[usable], responses)
 
 
@@ -134,16 +137,17 @@ def _strongest_of_each_scale(
     """
     scales = np.round(np.log2(np.maximum(sizes_px, 1.0)) * _SCALES_PER_OCTAVE).astype(np.intp)
     is_crowded = find_crowded(points_px, sizes_px, responses, scales)
+    places = _places(np.argsort(responses, kind='stable')[::-1])
     # A crowded point waits until all others had their turn.
-    order = _in_turns(scales, np.where(is_crowded, -1.0, 1.0) * 1e6 + _ranks(responses))
+    order = _in_turns(scales, places + len(places) * is_crowded)
     return np.concatenate([order[~is_crowded[order]], order[is_crowded[order]]])
 
 
-def _ranks(values: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the place (N,) of each value in ascending order."""
-    ranks = np.empty(len(values))
-    ranks[np.argsort(values, kind='stable')] = np.arange(len(values))
-    return ranks
+def _places(order: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return at which place of an order (N,) each point stands."""
+    places = np.empty_like(order)
+    places[order] = np.arange(len(order))
+    return places
 
 
 def _cells(points_px: NDArray[np.float32], size: tuple[int, int], num: int) -> NDArray[np.intp]:
@@ -154,12 +158,19 @@ def _cells(points_px: NDArray[np.float32], size: tuple[int, int], num: int) -> N
     return np.asarray(rows * math.ceil(width / side) + columns, dtype=np.intp)
 
 
-def _in_turns(cells: NDArray[np.intp], responses: NDArray[np.floating]) -> NDArray[np.intp]:
-    """Order points so that each cell gives its strongest, then each its second, and so on."""
-    by_cell = np.lexsort((-responses, cells))
-    _, first, counts = np.unique(cells[by_cell], return_index=True, return_counts=True)
-    turn = np.arange(len(cells)) - np.repeat(first, counts)
-    return by_cell[np.lexsort((-responses[by_cell], turn))]
+def _in_turns(cells: NDArray[np.intp], places: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Order points so that each cell gives its strongest, then each its second, and so on.
+
+    Args:
+        cells: (N,) number of each point's cell.
+        places: (N,) all different, the strongest point's lowest.
+    """
+    # Two keys as one number: several times faster than a sort by two.
+    span = int(places.max(initial=0)) + 1
+    by_cell = np.argsort(cells * span + places)
+    sorted_cells = cells[by_cell]
+    turn = np.arange(len(cells)) - np.searchsorted(sorted_cells, sorted_cells)
+    return by_cell[np.argsort(turn * span + places[by_cell])]
 
 
 def _draw_by_weight(weights: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.intp]:

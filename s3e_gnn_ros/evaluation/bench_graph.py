@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from s3e_gnn_ros.evaluation.bench_timing import Timing, measure
@@ -18,8 +17,8 @@ from s3e_gnn_ros.graph.exact_index import Found
 from s3e_gnn_ros.graph.gnn import ReferenceGNN
 from s3e_gnn_ros.graph.index import GrowingIndex
 from s3e_gnn_ros.graph.inference import InferenceGNN
-from s3e_gnn_ros.graph.query import index_queries, index_vectors
 from s3e_gnn_ros.graph.reference_graph import ReferenceGraph
+from s3e_gnn_ros.graph.search_vectors import query_vectors, reference_vectors
 
 _LAP = 100  # keyframes round a room
 _NUM_LAPS = 5  # before the next room
@@ -167,8 +166,7 @@ def _vectors(gnn: ReferenceGNN, views: _Array) -> _Array:
     """Return what the index keeps of keyframes (n, D) without edges."""
     no_edges = np.zeros((2, 0), dtype=np.int64)
     logits = InferenceGNN(gnn).logits(views, no_edges)
-    vectors: _Array = index_vectors(torch.from_numpy(logits), gnn.config.form).numpy()
-    return vectors
+    return reference_vectors(logits, gnn.config.form)
 
 
 def _noisy_queries(gnn: ReferenceGNN, views: _Array, rng: np.random.Generator) -> _Array:
@@ -178,8 +176,7 @@ def _noisy_queries(gnn: ReferenceGNN, views: _Array, rng: np.random.Generator) -
     noisy = chosen + scale * rng.standard_normal(chosen.shape, dtype=np.float32)
     noisy /= np.linalg.norm(noisy, axis=1, keepdims=True)
     q = np.concatenate([InferenceGNN(gnn).query(view[None]) for view in noisy])
-    queries: _Array = index_queries(torch.from_numpy(q), gnn.config.form).numpy()
-    return queries
+    return query_vectors(q, gnn.config.form)
 
 
 def _merge(best: Found, scores: _Array, ids: NDArray[np.int64]) -> Found:

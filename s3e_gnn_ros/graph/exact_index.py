@@ -12,11 +12,13 @@ Found = tuple[NDArray[np.float32], NDArray[np.int64]]
 """Scores (W, k) and ids (W, k), best first; -inf and -1 where fewer than k were found."""
 
 
-class ExactIndex:
-    """Compares a query with every vector: one matrix product.
+# One inner product per row, where numpy (2 and later) has that: at 10,000 rows and more it reads
+# memory twice as fast as OpenBLAS's product of a matrix and a vector.
+_product_of_rows = getattr(np, 'vecdot', np.dot)
 
-    Single precision: it is the fastest on a CPU up to 10,000 vectors, where everything fits its
-    cache; half precision takes three times as long, 8 bits twice.
+
+class ExactIndex:
+    """Compares a query with every vector, in single precision.
 
     Args:
         dim: of the vectors.
@@ -66,7 +68,7 @@ class ExactIndex:
         scores = np.empty(len(self), dtype=np.float32)
         start = 0
         for block in self._vectors.filled():
-            np.dot(block, query, out=scores[start : start + len(block)])
+            _product_of_rows(block, query, out=scores[start : start + len(block)])
             start += len(block)
         scores[self._removed_rows] = -np.inf
         return scores

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,7 +13,7 @@ from s3e_gnn_ros.graph.query import chain_edge_index
 from s3e_gnn_ros.graph.smoothing import SmallSmoothing
 
 _MAX_DENSE_NODES = 128
-"""Up to here sums over edges are dense products: a call costs 0.3 ms instead of 1."""
+"""Up to here sums over edges are dense products: at 30 nodes in 0.4 of the time of sparse ones."""
 
 _Array = NDArray[np.float32]
 
@@ -31,7 +33,6 @@ class InferenceGNN:
         self._gnn = gnn
         self._small = SmallSmoothing.of(gnn) if isinstance(gnn, SmoothingGNN) else None
 
-    @torch.no_grad()
     def logits(
         self,
         embeddings: _Array,
@@ -54,11 +55,11 @@ class InferenceGNN:
         if self._small is not None:
             every: _Array = self._small.logits_of_many(embeddings, edge_index)[wanted]
             return every
-        logits = self._gnn(torch.from_numpy(embeddings), torch.from_numpy(edge_index))
+        with torch.no_grad():
+            logits = self._gnn(torch.from_numpy(embeddings), torch.from_numpy(edge_index))
         found: _Array = logits.numpy()[wanted]
         return found
 
-    @torch.no_grad()
     def query(self, embeddings: _Array) -> _Array:
         """Pass a query sub-graph through the GNN, on its own: it never sees the reference graph.
 
@@ -68,10 +69,16 @@ class InferenceGNN:
         Returns:
             q (W, K); the last row is the newest keyframe's, informed by those before it.
         """
-        edges, every = chain_edge_index(len(embeddings)), np.arange(len(embeddings))
-        if self._small is None or len(every) > _MAX_DENSE_NODES:
-            logits = self._gnn.query_logits(torch.from_numpy(embeddings), edges).numpy()
-        else:
-            logits = self._small.logits(embeddings, edges.numpy(), every, is_query=True)
-        q: _Array = self._gnn.query_probabilities(torch.from_numpy(logits)).numpy()
+        edges, every = _chain(len(embeddings)), np.arange(len(embeddings))
+        if self._small is not None and len(every) <= _MAX_DENSE_NODES:
+            logits = self._small.logits(embeddings, edges, every, is_query=True)
+            return self._small.probabilities(logits)
+        with torch.no_grad():
+            x = self._gnn.query_logits(torch.from_numpy(embeddings), torch.from_numpy(edges))
+            q: _Array = self._gnn.query_probabilities(x).numpy()
         return q
+
+
+@functools.cache
+def _chain(num_nodes: int) -> NDArray[np.int64]:
+    return chain_edge_index(num_nodes).numpy()

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from scipy.special import entr
 
 from s3e_gnn_ros.geometry.se3 import Pose
 from s3e_gnn_ros.graph.embedding_pose_graph import EdgeKind, EmbeddingPoseGraph
@@ -16,7 +13,11 @@ from s3e_gnn_ros.graph.gnn import ReferenceGNN
 from s3e_gnn_ros.graph.gnn_config import NUM_LAYERS
 from s3e_gnn_ros.graph.index import GrowingIndex
 from s3e_gnn_ros.graph.inference import InferenceGNN
-from s3e_gnn_ros.graph.query import index_queries, index_vectors
+from s3e_gnn_ros.graph.search_vectors import (
+    query_vectors,
+    reference_vectors,
+    similarity_of_scores,
+)
 
 _REACH = NUM_LAYERS - 1
 """A new edge changes the first layer at its ends, the last one this many hops further."""
@@ -120,7 +121,8 @@ class ReferenceGraph:
         nodes = np.array(sorted(self.graph.ball(self._changed, _REACH)), dtype=np.int64)
         for start in range(0, len(nodes), _CHUNK):
             self._recompute(nodes[start : start + _CHUNK])
-        self._append(nodes[:0], np.float32(0.0), self.graph.num_ids)
+        no_vectors = np.zeros((0, self.config.embedding_dim + 1), dtype=np.float32)
+        self._append(nodes[:0], no_vectors, self.graph.num_ids)
         self._changed.clear()
         return len(nodes)
 
@@ -162,7 +164,7 @@ class ReferenceGraph:
             for those a search does not compare when :attr:`is_exact` is false.
         """
         self.update()
-        queries = index_queries(torch.from_numpy(q), self.config.form).numpy()
+        queries = query_vectors(q, self.config.form)
         if len(q) == 1:  # spares a copy
             return self._similarity(self._index.scores(queries[0])[None], q)
         return self._similarity(np.stack([self._index.scores(query) for query in queries]), q)
@@ -180,35 +182,23 @@ class ReferenceGraph:
             U (W, k) and the node numbers (W, k), best first; 0 and -1 where there are no more.
         """
         self.update()
-        queries = index_queries(torch.from_numpy(q), self.config.form).numpy()
+        queries = query_vectors(q, self.config.form)
         scores, nodes = self._index.search(queries, k)
         return self._similarity(scores, q), nodes
 
     def _similarity(
         self, scores: NDArray[np.float32], q: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """Turn scores (W, N) into U, in place; as :func:`query.similarity`, three times faster."""
-        eta = np.float32(self.config.eta)
-        if self.config.form == 'paper':
-            np.subtract(eta, scores, out=scores)
-        else:
-            entropy = (entr(q) + entr(1.0 - q)).sum(axis=1, keepdims=True)  # (W, 1)
-            deficit = np.float32(math.log(2.0) * q.shape[1]) - entropy
-            np.subtract(deficit, scores, out=scores)
-            np.maximum(scores, np.float32(0.0), out=scores)
-            scores += eta
-        return np.reciprocal(scores, out=scores)
+        return similarity_of_scores(scores, q, self.config.eta, self.config.form)
 
     def _recompute(self, nodes: NDArray[np.int64]) -> None:
-        vectors = index_vectors(torch.from_numpy(self.logits(nodes)), self.config.form).numpy()
+        vectors = reference_vectors(self.logits(nodes), self.config.form)
         is_known = nodes < len(self._index)
         self._index.update(nodes[is_known], vectors[is_known])
         end = int(nodes[-1]) + 1
         self._append(nodes[~is_known], vectors[~is_known], end)
 
-    def _append(
-        self, nodes: NDArray[np.int64], vectors: NDArray[np.float32] | np.float32, end: int
-    ) -> None:
+    def _append(self, nodes: NDArray[np.int64], vectors: NDArray[np.float32], end: int) -> None:
         """Add new nodes to the index, up to the number ``end``; ids there are node numbers.
 
         A node that was removed before the index heard of it leaves a gap, which is filled.
@@ -216,8 +206,9 @@ class ReferenceGraph:
         start = len(self._index)
         if end <= start:
             return
+        if len(nodes) == end - start:
+            self._index.add(vectors)
+            return
         rows = np.zeros((end - start, self.config.embedding_dim + 1), dtype=np.float32)
         rows[nodes - start] = vectors
-        gone = np.setdiff1d(self._index.add(rows), nodes)
-        if len(gone):
-            self._index.remove(gone)
+        self._index.remove(np.setdiff1d(self._index.add(rows), nodes))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.special import expit
 
 from s3e_gnn_ros.graph.gnn import SmoothingGNN
 
@@ -20,23 +21,23 @@ class SmallSmoothing:
 
     Attributes:
         logit_scale: a.
-        edge_source: (D, R) projection of an edge's source.
-        edge_target: (D, R) of its target.
+        edge_ends: (D, 2 R) projections of an edge's source and of its target, side by side.
         edge_bias: (R,).
         gates: (R + 1, L), of all layers side by side.
         gate_biases: (L,).
         reference_strengths: (L,).
         query_strengths: (L,).
+        query_scale: b.
     """
 
     logit_scale: np.float32
-    edge_source: _Array
-    edge_target: _Array
+    edge_ends: _Array
     edge_bias: _Array
     gates: _Array
     gate_biases: _Array
     reference_strengths: _Array
     query_strengths: _Array
+    query_scale: np.float32
 
     @classmethod
     def of(cls, gnn: SmoothingGNN) -> SmallSmoothing:
@@ -49,13 +50,13 @@ class SmallSmoothing:
         layers = range(len(gnn.layers))
         return cls(
             logit_scale=np.exp(weights['log_logit_scale'])[()],
-            edge_source=weights['edge_source.weight'],
-            edge_target=weights['edge_target.weight'],
+            edge_ends=np.hstack([weights['edge_source.weight'], weights['edge_target.weight']]),
             edge_bias=weights['edge_target.bias'],
             gates=np.hstack([weights[f'layers.{i}.gate.weight'] for i in layers]),
             gate_biases=np.hstack([weights[f'layers.{i}.gate.bias'] for i in layers]),
             reference_strengths=np.exp(weights['log_reference_strength']),
             query_strengths=np.exp(weights['log_query_strength']),
+            query_scale=np.exp(weights['log_query_scale'])[()],
         )
 
     def logits(
@@ -69,18 +70,25 @@ class SmallSmoothing:
         source, target = edge_index
         gates = self._gates(embeddings, edge_index)  # (E, L)
         gates *= self.query_strengths if is_query else self.reference_strengths
-        rows = needed_rows(wanted, len(embeddings), edge_index, gates.shape[1])
-        x = embeddings
-        for index, needed in enumerate(rows):
-            between = np.zeros((len(x), len(x)), dtype=np.float32)
-            between[target, source] = gates[:, index]
-            mixed = between[needed] @ x
-            mixed += x[needed]
-            mixed /= np.maximum(np.linalg.norm(mixed, axis=1, keepdims=True), 1e-12)
-            x = np.zeros_like(embeddings)
-            x[needed] = mixed
-        out: _Array = self.logit_scale * x[wanted]
+        num = len(embeddings)
+        between = np.zeros((gates.shape[1], num, num), dtype=np.float32)
+        between[:, target, source] = gates.T
+        between[:, np.arange(num), np.arange(num)] = 1.0  # a node itself
+        nodes, needed = wanted, []
+        for layer in reversed(between):  # each layer only for those that the next one reads
+            rows = layer[nodes]
+            nodes = np.flatnonzero(rows.any(axis=0))
+            needed.append(rows[:, nodes])
+        x = embeddings[nodes]
+        for weights in reversed(needed):
+            x = _unit_rows(weights @ x)
+        out: _Array = self.logit_scale * x
         return out
+
+    def probabilities(self, logits: _Array) -> _Array:
+        """Return q (W, K) of the logits of a query sub-graph."""
+        q: _Array = expit(self.query_scale * logits)
+        return q
 
     def logits_of_many(self, embeddings: _Array, edge_index: NDArray[np.int64]) -> _Array:
         """Return the logits (N, K) of all nodes of a large graph of embeddings (N, D)."""
@@ -90,8 +98,7 @@ class SmallSmoothing:
         x = embeddings
         for layer in gates.T:
             between = sparse.csr_array((layer, (target, source)), shape=(len(x), len(x)))
-            x = x + between @ x
-            x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+            x = _unit_rows(x + between @ x)
         out: _Array = self.logit_scale * x
         return out
 
@@ -103,12 +110,11 @@ class SmallSmoothing:
 
     def _opened(self, embeddings: _Array, edge_index: NDArray[np.int64], cosine: _Array) -> _Array:
         source, target = edge_index
-        projected = (embeddings @ self.edge_source)[source]
-        projected += (embeddings @ self.edge_target + self.edge_bias)[target]  # (E, R)
+        of_source, of_target = np.hsplit(embeddings @ self.edge_ends, 2)  # (N, R) each
+        projected = of_source[source] + of_target[target] + self.edge_bias  # (E, R)
         opening = np.maximum(projected, 0.0) @ self.gates[:-1]
         opening += cosine[:, None] * self.gates[-1] + self.gate_biases
-        with np.errstate(over='ignore'):  # a gate shut for good
-            gates: _Array = 1.0 / (1.0 + np.exp(-opening))
+        gates: _Array = expit(opening)
         return gates
 
 
@@ -123,15 +129,8 @@ def _cosines(embeddings: _Array, edge_index: NDArray[np.int64]) -> _Array:
     return cosine
 
 
-def needed_rows(
-    wanted: NDArray[np.int64], num_nodes: int, edge_index: NDArray[np.int64], num_layers: int
-) -> list[NDArray[np.int64]]:
-    """Return the nodes that each layer has to compute, first layer first, the wanted ones last."""
-    source, target = edge_index
-    is_needed = np.zeros(num_nodes, dtype=bool)
-    is_needed[wanted] = True
-    needed = [wanted]
-    for _ in range(num_layers - 1):
-        is_needed[source[is_needed[target]]] = True
-        needed.insert(0, np.flatnonzero(is_needed))
-    return needed
+def _unit_rows(x: _Array) -> _Array:
+    """Give rows (N, D) unit length, in place."""
+    length = np.sqrt(np.einsum('nd,nd->n', x, x))
+    x /= np.maximum(length, np.float32(1e-12))[:, None]
+    return x

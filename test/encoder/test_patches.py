@@ -1,3 +1,5 @@
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
@@ -140,6 +142,22 @@ def test_large_patches_do_not_alias(size_px):
     pixels = cut_patches(noise(480, 640), make_keypoints([[320, 240]], size_px), 'improved').pixels
     # Averaging k x k pixels of noise leaves 1 / k of its contrast.
     assert pixels.std() < 1.3 * 74 / (size_px / 31)
+
+
+def test_each_scale_and_size_is_sampled_as_if_it_came_alone():
+    image = smooth(480, 640)
+    rng = np.random.default_rng(0)
+    sizes_px = (31.0 * 1.2 ** rng.permutation(np.arange(40) % 8)).astype(np.float32)
+    points_px = rng.uniform((80, 80), (560, 400), (40, 2))
+    keypoints = make_keypoints(points_px, angle_deg=20.0)
+    keypoints = dataclasses.replace(keypoints, sizes_px=sizes_px)
+    together = cut_patches(image, keypoints, 'improved', 64, 16, 2).pixels
+    assert together.shape == (40, 2, 16, 16)
+    for row, (point, size_px) in enumerate(zip(points_px, sizes_px, strict=True)):
+        for scale in range(2):
+            alone = make_keypoints([point], size_px, 20.0)
+            pixels = cut_patches(image, alone, 'improved', 64 * 2**scale, 16).pixels[0, 0]
+            assert np.abs(pixels.astype(int) - together[row, scale]).max() <= 1
 
 
 def test_wrong_arguments():

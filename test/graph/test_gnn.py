@@ -155,6 +155,18 @@ def test_inference_equals_the_modules(form, num):
     np.testing.assert_allclose(logits, gnn(embeddings, edges).numpy(), atol=1e-5)
 
 
+def test_inference_of_some_nodes_and_of_none():
+    gnn, embeddings = make_gnn(), make_embeddings(20)
+    edges = torch.unique(torch.randint(20, (2, 60)), dim=1)
+    edges = edges[:, edges[0] != edges[1]]
+    given = embeddings.numpy(), edges.numpy()
+    wanted = np.array([3, 0, 19])
+    logits = InferenceGNN(gnn).logits(*given, wanted)
+    np.testing.assert_allclose(logits, gnn(embeddings, edges).numpy()[wanted], atol=1e-5)
+    assert InferenceGNN(gnn).logits(*given, wanted[:0]).shape == (0, 8)
+    assert InferenceGNN(gnn).logits(given[0][:0], NO_EDGES.numpy()).shape == (0, 8)
+
+
 @pytest.mark.parametrize('form', FORMS)
 def test_query_sub_graph_is_a_chain(form):
     gnn, embeddings = make_gnn(form), make_embeddings(3)

@@ -43,6 +43,28 @@ def test_exact_by_hand():
         index.remove(np.array([3]))
 
 
+def test_exact_over_many_blocks():
+    rng = np.random.default_rng(0)
+    index, rows = ExactIndex(DIM + 1), vectors(2500, rng)
+    rows[2400] = rows[3]  # a tie
+    for part in np.split(rows, [1, 1500]):
+        index.add(part)
+    changed, gone = np.array([0, 1024, 2499]), np.array([7, 1023, 2300])
+    rows[changed] = vectors(3, rng)
+    index.update(changed, rows[changed])
+    index.remove(gone)
+    query = queries(rows[3:4])
+    expected = rows.astype(np.float64) @ query[0].astype(np.float64)
+    expected[gone] = -np.inf
+    scores = index.scores(query[0])
+    np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=1e-5)
+    found, ids = index.search(query, 20)
+    np.testing.assert_allclose(found[0], np.sort(expected)[::-1][:20], rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(found[0], scores[ids[0]])
+    assert scores[3] == pytest.approx(scores[2400], rel=1e-6)
+    assert {3, 2400} <= set(ids[0].tolist())
+
+
 def test_approximate_beyond_the_limit():
     pytest.importorskip('faiss')
     rng = np.random.default_rng(0)
