@@ -143,28 +143,11 @@ def camera_from_message(info: Message, *, is_rectified: bool = False) -> Pinhole
             fy=float(matrix[1, 1]),
             cx=float(matrix[0, 2]),
             cy=float(matrix[1, 2]),
-            distortion=checked_distortion(distortion, model),
+            distortion=distortion if any(distortion) else (),
             distortion_model=model if any(distortion) else 'plumb_bob',
         )
     except InputError as err:
         raise DropError('camera_info', f'camera_info: {err}') from err
-
-
-def checked_distortion(distortion: tuple[float, ...], model: str) -> tuple[float, ...]:
-    """Return the coefficients, none if all are zero.
-
-    Raises:
-        InputError: their number does not fit the model.
-    """
-    if not any(distortion):
-        return ()
-    allowed = {'equidistant': (4,), 'plumb_bob': (4, 5)}.get(model, (8, 12, 14))
-    if len(distortion) not in allowed:
-        known = ' or '.join(str(number) for number in allowed)
-        raise InputError(
-            f'distortion model {model} has {len(distortion)} coefficients instead of {known}'
-        )
-    return distortion
 
 
 def pose_from_message(pose: Message) -> se3.Pose:
