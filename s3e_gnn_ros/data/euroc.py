@@ -11,7 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from s3e_gnn_ros.data.folder_recording import FolderContent, FolderRecording, FrameFiles
+from s3e_gnn_ros.data.folder_recording import (
+    FolderContent,
+    FolderRecording,
+    FrameFiles,
+    listed_image,
+)
 from s3e_gnn_ros.data.options import CameraOverride, RecordingOptions
 from s3e_gnn_ros.data.trajectory_file import (
     moved,
@@ -74,7 +79,8 @@ def _frame_files(camera: Path, drops: Counter[str]) -> list[FrameFiles]:
         try:
             if len(row) < 2:
                 raise DropError('image_list', f"line of '{camera}/data.csv' lacks stamp or file")
-            files.append(FrameFiles(nanoseconds(row[0]), camera / 'data' / row[1]))
+            image = listed_image(camera / 'data', row[1])
+            files.append(FrameFiles(nanoseconds(row[0]), image))
         except DropError as err:
             drops[err.reason] += 1
     return files
