@@ -221,9 +221,7 @@ def _image_path(folder: Path, line: _Line) -> Path:
 
 def _read_image(path: Path) -> NDArray[np.uint8]:
     try:
-        return as_grey(
-            image_codec.decode_image(read_bytes(path, image_codec.MAX_BYTES), str(path))
-        )
+        data = read_bytes(path, image_codec.MAX_BYTES)
     except OSError as err:
         reason = f"image '{path}' is missing or cannot be read, though others are there"
         raise InputError(f'{reason}: {err.strerror}') from err
