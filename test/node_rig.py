@@ -18,12 +18,15 @@ _BUG = re.compile(r'^[A-Za-z_.]*(Error|Exception|Warning)\b: |while (taking|proc
 
 
 @contextmanager
-def node_of(make: Callable[..., Any], parameters: Mapping[str, Any]) -> Iterator[Rig]:
+def node_of(
+    make: Callable[..., Any], parameters: Mapping[str, Any], **options: Any
+) -> Iterator[Rig]:
     """Make a node with its own context and executor, configured and active.
 
     Args:
         make: its class.
         parameters: by dotted name.
+        options: of rclpy's Node.
     """
     import rclpy  # noqa: TID251
     from rclpy.executors import SingleThreadedExecutor  # noqa: TID251
@@ -34,7 +37,7 @@ def node_of(make: Callable[..., Any], parameters: Mapping[str, Any]) -> Iterator
     overrides = [Parameter(name, value=value) for name, value in parameters.items()]
     executor = SingleThreadedExecutor(context=context)
     with _watched() as (bugs, workers):
-        node = make(context=context, parameter_overrides=overrides)
+        node = make(context=context, parameter_overrides=overrides, **options)
         executor.add_node(node)
         try:
             for step in ('trigger_configure', 'trigger_activate'):

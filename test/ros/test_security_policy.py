@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -80,16 +82,29 @@ def allowed(node_name: str) -> set[tuple[str, str]]:
     return set(found)
 
 
+_namespaces = itertools.count()
+
+
 def opened(make, parameters, folder) -> set[tuple[str, str]]:
     """Return the same of what a node has really opened."""
-    with node_of(make, {**BOW, 'map.directory': str(folder), **parameters}) as rig:
+    # Of its own: the graph remembers nodes of one name for a while.
+    namespace = f'/of_{next(_namespaces)}'
+    parameters = {**BOW, 'map.directory': str(folder), **parameters}
+    with node_of(make, parameters, namespace=namespace) as rig:
         node = rig.node
-        name, namespace = node.get_name(), node.get_namespace()
-        return {
-            (verb, found)
-            for verb, ask in KINDS.items()
-            for found, _ in getattr(node, ask)(name, namespace)
-        }
+        own = {('publish', each.topic_name) for each in node.publishers}
+        own |= {('subscribe', each.topic_name) for each in node.subscriptions}
+        own |= {('reply', each.service_name) for each in node.services}
+        for _ in range(100):
+            found = {
+                (verb, name)
+                for verb, ask in KINDS.items()
+                for name, _ in getattr(node, ask)(node.get_name(), node.get_namespace())
+            }
+            if own <= found:  # the graph knows of a thing a moment after it is made
+                return {(verb, name.removeprefix(namespace)) for verb, name in found}
+            time.sleep(0.1)
+        raise AssertionError(f'the graph lacks {own - found}')
 
 
 @pytest.mark.parametrize('make', VARIANTS)
