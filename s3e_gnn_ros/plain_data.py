@@ -74,7 +74,11 @@ def parse_yaml(text: str) -> Any:
     if len(text) > MAX_YAML_BYTES:
         raise ValueError(f'{len(text)} characters are more than {MAX_YAML_BYTES}')
     try:
-        return yaml.load(text, _Loader)
+        loader = _Loader(text)
+        try:
+            return loader.get_single_data()
+        finally:
+            loader.dispose()
     except yaml.YAMLError as err:
         raise ValueError(str(err).splitlines()[0]) from err
     except RecursionError as err:
