@@ -9,6 +9,7 @@ import yaml
 
 from s3e_gnn_ros.config import Config, Leaf, config_from_dict, leaves
 from s3e_gnn_ros.errors import ConfigError
+from s3e_gnn_ros.plain_data import MAX_YAML_BYTES, parse_yaml, read_text
 
 
 def load_config(path: Path, base: Config | None = None) -> Config:
@@ -18,11 +19,11 @@ def load_config(path: Path, base: Config | None = None) -> Config:
         ConfigError: no such file, no YAML, no such layout, or a wrong value.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding='utf-8'))
+        content = parse_yaml(read_text(path, MAX_YAML_BYTES))
     except OSError as err:
         raise ConfigError(f"cannot read configuration '{path}': {err.strerror}") from err
-    except (yaml.YAMLError, UnicodeDecodeError) as err:
-        raise ConfigError(f"'{path}' is no YAML file: {str(err).splitlines()[0]}") from err
+    except ValueError as err:
+        raise ConfigError(f"'{path}' is no YAML file: {err}") from err
     try:
         (node,) = content.values()
         # What belongs to every ROS node, and not to this tree.

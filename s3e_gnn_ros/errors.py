@@ -1,8 +1,22 @@
 """Errors a user can cause. The CLI prints them as one line; a node counts and logs them."""
 
+_MAX_LENGTH = 600
+
 
 class S3EError(Exception):
-    """Base of all known errors: the message is one sentence that names the offending value."""
+    """Base of all known errors: the message is one sentence that names the offending value.
+
+    That value may come from a stranger: as text, the message is one line of bounded length in
+    which nothing can forge a line of a log, or steer a terminal.
+    """
+
+    def __str__(self) -> str:
+        """Return the sentence."""
+        text = super().__str__()
+        if len(text) > _MAX_LENGTH:
+            half = _MAX_LENGTH // 2
+            text = f'{text[:half]} ... {text[-half:]}'
+        return ''.join(c if c.isprintable() else c.encode('unicode_escape').decode() for c in text)
 
 
 class ConfigError(S3EError):

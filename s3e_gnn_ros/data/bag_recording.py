@@ -117,11 +117,11 @@ class BagRecording:
                 if logged.topic not in streams:
                     tracker.update(message)
                     continue
+                stamp_ns = messages.stamp_ns(message.header.stamp)
             except DropError as err:
                 count_drop(err, self.drops, self.notes)
                 continue
             num_images += logged.topic == image.name
-            stamp_ns = messages.stamp_ns(message.header.stamp)
             synchroniser.add(logged.topic, stamp_ns, message)
             while joined:
                 num_sets += 1

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
-from s3e_gnn_ros.data.folder_recording import FolderContent, FolderRecording, FrameFiles
-from s3e_gnn_ros.data.messages import checked_distortion
+from s3e_gnn_ros.data.folder_recording import (
+    FolderContent,
+    FolderRecording,
+    FrameFiles,
+    listed_image,
+)
 from s3e_gnn_ros.data.options import CameraOverride, RecordingOptions
 from s3e_gnn_ros.data.trajectory_file import (
     moved,
@@ -26,6 +29,7 @@ from s3e_gnn_ros.data.trajectory_file import (
 from s3e_gnn_ros.errors import DropError, InputError, RecordingError
 from s3e_gnn_ros.geometry import se3
 from s3e_gnn_ros.geometry.camera import PinholeCamera
+from s3e_gnn_ros.plain_data import parse_yaml
 
 _MODELS = {'radial-tangential': 'plumb_bob', 'radtan': 'plumb_bob', 'equidistant': 'equidistant'}
 
@@ -75,7 +79,8 @@ def _frame_files(camera: Path, drops: Counter[str]) -> list[FrameFiles]:
         try:
             if len(row) < 2:
                 raise DropError('image_list', f"line of '{camera}/data.csv' lacks stamp or file")
-            files.append(FrameFiles(nanoseconds(row[0]), camera / 'data' / row[1]))
+            image = listed_image(camera / 'data', row[1])
+            files.append(FrameFiles(nanoseconds(row[0]), image))
         except DropError as err:
             drops[err.reason] += 1
     return files
@@ -83,9 +88,9 @@ def _frame_files(camera: Path, drops: Counter[str]) -> list[FrameFiles]:
 
 def _settings(path: Path) -> dict[str, Any]:
     try:
-        settings = yaml.safe_load(read_text(path))
-    except yaml.YAMLError as err:
-        raise RecordingError(f"'{path}' is no YAML file: {str(err).splitlines()[0]}") from err
+        settings = parse_yaml(read_text(path))
+    except ValueError as err:
+        raise RecordingError(f"'{path}' is no YAML file: {err}") from err
     if not isinstance(settings, dict):
         raise RecordingError(f"'{path}' holds no settings of a camera")
     return settings
@@ -106,7 +111,7 @@ def _camera(settings: dict[str, Any], path: Path) -> PinholeCamera | CameraOverr
         coefficients = tuple(float(value) for value in settings['distortion_coefficients'])
         name = settings['distortion_model']
         model = _MODELS.get(name, str(name))
-        distortion = checked_distortion(coefficients, model)
+        distortion = coefficients if any(coefficients) else ()
         return PinholeCamera(width, height, fx, fy, cx, cy, distortion, model)
     except (KeyError, TypeError, ValueError, InputError) as err:
         raise RecordingError(f"'{path}' holds no valid camera: {err}") from err

@@ -17,6 +17,7 @@ from s3e_gnn_ros.data.recording import count_drop
 from s3e_gnn_ros.errors import DropError, RecordingError
 from s3e_gnn_ros.geometry.camera import PinholeCamera
 from s3e_gnn_ros.geometry.trajectory import Trajectory
+from s3e_gnn_ros.plain_data import read_bytes
 from s3e_gnn_ros.types import Frame
 
 
@@ -135,12 +136,24 @@ class FolderRecording:
         return known if isinstance(known, PinholeCamera) else known.camera(width, height)
 
 
+def listed_image(folder: Path, name: str) -> Path:
+    """Return an image that a list names in its folder.
+
+    Raises:
+        DropError: ``image_list``, when the name leads out of it: the list may be a stranger's.
+    """
+    parts = Path(name).parts
+    if not parts or Path(name).is_absolute() or '..' in parts or '\0' in name:
+        raise DropError('image_list', f"list of images names '{name}', outside '{folder}'")
+    return folder / name
+
+
 def _at(trajectory: Trajectory | None, stamp_ns: int, gap_s: float) -> NDArray[np.float64] | None:
     return None if trajectory is None else trajectory.at(stamp_ns, gap_s)
 
 
 def _read_bytes(path: Path, kind: str) -> bytes:
     try:
-        return path.read_bytes()
+        return read_bytes(path, image_codec.MAX_BYTES)
     except OSError as err:
         raise DropError(f'{kind}_data', f"cannot read '{path}': {err.strerror}") from err

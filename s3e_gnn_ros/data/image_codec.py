@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from typing import Any
 
@@ -9,11 +10,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from s3e_gnn_ros.data.image_header import JPEG_START, PNG_START, image_size
 from s3e_gnn_ros.errors import DropError
 
-PNG_START = b'\x89PNG\r\n\x1a\n'
+MAX_PIXELS = 1 << 26
+"""Of an image, 8192 x 8192: larger ones are not decoded."""
+MAX_BYTES = 1 << 28
+"""Of a file with an image."""
 PNG_END = b'IEND'
-JPEG_START = b'\xff\xd8'
 JPEG_END = b'\xff\xd9'
 # compressed_depth_image_transport puts this before the png: int32 format, then the two
 # parameters of inverse depth, which only 32FC1 uses.
@@ -76,13 +80,21 @@ def decode_compressed_depth(data: bytes, encoding: str, name: str) -> NDArray[An
 
 
 def _decode(data: bytes, flags: int, kind: str, name: str) -> NDArray[Any]:
-    """Decode, after looking for the end marker: OpenCV fills a cut image with grey."""
+    """Decode, after a look at size and end marker: OpenCV fills a cut image with grey."""
     tail = data[-_TAIL_BYTES:]
     is_png = data.startswith(PNG_START)
     is_whole = PNG_END in tail if is_png else JPEG_END in tail
     if not is_png and not data.startswith(JPEG_START):
         raise DropError(f'{kind}_data', f'{kind} {name} is neither a jpeg nor a png')
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if is_whole else None
+    width, height = image_size(data) or (0, 0)
+    if width * height > MAX_PIXELS:
+        raise DropError(
+            f'{kind}_size', f'{kind} {name} has {width}x{height} pixels, more than {MAX_PIXELS}'
+        )
+    image = None
+    if is_whole and width * height > 0:
+        with contextlib.suppress(cv2.error):  # it says None or raises, by what is wrong
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if image is None:
         size = f'{len(data)} bytes'
         raise DropError(f'{kind}_data', f'{kind} {name} of {size} is damaged or cut short')

@@ -33,6 +33,7 @@ DEPTH_ENCODINGS = frozenset({'16UC1', 'mono16', '32FC1'})
 # OpenCV's names carry no order of channels; OpenCV itself means BGR.
 _SAME_AS = {'8UC1': 'mono8', '8UC3': 'bgr8', '8UC4': 'bgra8'}
 _MM = 0.001
+_NS_PER_S = 1_000_000_000
 MIN_MEDIAN_DEPTH_M = 0.05
 MAX_MEDIAN_DEPTH_M = 100.0
 _MEDIAN_STEP = 4  # every 16th pixel is enough to tell the unit, and ten times faster
@@ -50,8 +51,15 @@ class _PackedImage:
 
 
 def stamp_ns(stamp: Message) -> int:
-    """Return a builtin_interfaces/Time in nanoseconds."""
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+    """Return a builtin_interfaces/Time in nanoseconds.
+
+    Raises:
+        DropError: ``stamp``, for a second or more of nanoseconds, which the type forbids: near the
+            end of its range such a stamp could not be sent on.
+    """
+    if stamp.nanosec >= _NS_PER_S:
+        raise DropError('stamp', f'a stamp has {stamp.nanosec} ns beside its {stamp.sec} s')
+    return int(stamp.sec) * _NS_PER_S + int(stamp.nanosec)
 
 
 def image_from_message(msg: Message) -> NDArray[np.uint8]:
@@ -143,28 +151,11 @@ def camera_from_message(info: Message, *, is_rectified: bool = False) -> Pinhole
             fy=float(matrix[1, 1]),
             cx=float(matrix[0, 2]),
             cy=float(matrix[1, 2]),
-            distortion=checked_distortion(distortion, model),
+            distortion=distortion if any(distortion) else (),
             distortion_model=model if any(distortion) else 'plumb_bob',
         )
     except InputError as err:
         raise DropError('camera_info', f'camera_info: {err}') from err
-
-
-def checked_distortion(distortion: tuple[float, ...], model: str) -> tuple[float, ...]:
-    """Return the coefficients, none if all are zero.
-
-    Raises:
-        InputError: their number does not fit the model.
-    """
-    if not any(distortion):
-        return ()
-    allowed = {'equidistant': (4,), 'plumb_bob': (4, 5)}.get(model, (8, 12, 14))
-    if len(distortion) not in allowed:
-        known = ' or '.join(str(number) for number in allowed)
-        raise InputError(
-            f'distortion model {model} has {len(distortion)} coefficients instead of {known}'
-        )
-    return distortion
 
 
 def pose_from_message(pose: Message) -> se3.Pose:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 
+from s3e_gnn_ros import plain_data
 from s3e_gnn_ros.data.options import RecordingOptions
 from s3e_gnn_ros.errors import DropError, InputError, RecordingError
 from s3e_gnn_ros.geometry import se3
 from s3e_gnn_ros.geometry.trajectory import Trajectory
 
+_MAX_DIGITS = 40
 _ORDER_REASONS = ('stamp', 'time_backwards')
 
 
@@ -25,7 +27,7 @@ def read_text(path: Path) -> str:
         RecordingError: it cannot be read, or is no text.
     """
     try:
-        return path.read_text(encoding='utf-8')
+        return plain_data.read_text(path)
     except OSError as err:
         raise RecordingError(f"cannot read '{path}': {err.strerror}") from err
     except UnicodeDecodeError as err:
@@ -50,8 +52,11 @@ def seconds_to_ns(text: str) -> int:
         DropError: ``stamp``, when it is no finite number or negative.
     """
     try:
-        nanoseconds = int(Decimal(text).scaleb(9))
-    except (InvalidOperation, ValueError, OverflowError) as err:
+        seconds = Decimal(text)
+        # To write out 1e999999 as a whole number takes seconds.
+        is_in_range = seconds.is_finite() and seconds.adjusted() <= _MAX_DIGITS
+        nanoseconds = int(seconds.scaleb(9)) if is_in_range else -1
+    except (ArithmeticError, ValueError) as err:
         raise DropError('stamp', f"stamp '{text}' is no number of seconds") from err
     if not 0 <= nanoseconds < 2**63:
         raise DropError('stamp', f"stamp '{text}' s is out of range")
@@ -64,7 +69,7 @@ def nanoseconds(text: str) -> int:
     Raises:
         DropError: ``stamp``, when it is no whole number or negative.
     """
-    if not text.isdecimal() or int(text) >= 2**63:
+    if not text.isdecimal() or len(text) > _MAX_DIGITS or int(text) >= 2**63:
         raise DropError('stamp', f"stamp '{text}' is no number of nanoseconds")
     return int(text)
 

@@ -12,7 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s3e_gnn_ros.data.camera_file import find_camera_file
-from s3e_gnn_ros.data.folder_recording import FolderContent, FolderRecording, FrameFiles
+from s3e_gnn_ros.data.folder_recording import (
+    FolderContent,
+    FolderRecording,
+    FrameFiles,
+    listed_image,
+)
 from s3e_gnn_ros.data.options import CameraOverride, RecordingOptions
 from s3e_gnn_ros.data.trajectory_file import (
     read_odometry_file,
@@ -134,7 +139,7 @@ def _image_list(folder: Path, name: str, drops: Counter[str]) -> list[tuple[int,
         try:
             if len(row) < 2:
                 raise DropError('image_list', f"line of '{name}' lacks stamp or file")
-            images.append((seconds_to_ns(row[0]), folder / row[1]))
+            images.append((seconds_to_ns(row[0]), listed_image(folder, row[1])))
         except DropError as err:
             drops[err.reason] += 1
     return images

@@ -44,9 +44,7 @@ class Encoder:
             ConfigError: its description cannot be understood.
         """
         config = EncoderConfig.from_dict(weights.configuration(_PART))
-        module = build_encoder(config)
-        weights.load_into(module, _PART)
-        return cls(config, module)
+        return cls(config, weights.build(lambda: build_encoder(config), _PART))
 
     def embed(
         self,

@@ -20,16 +20,16 @@ _CHOICES: Mapping[str, tuple[Any, ...]] = {
     'patch_size_px': PATCH_SIZES_PX,
     'selection': SELECTIONS,
 }
-_MIN = {
-    'num_patches': 1,
-    'embedding_dim': 1,
-    'descriptor_dim': 1,
-    'num_centres': 1,
-    'reduced_dim': 1,
-    'sampled_size_px': 8,
-    'num_scales': 1,
-    'width': 1,
-    'num_layers': 1,
+_RANGES = {
+    'num_patches': (1, 4096),
+    'embedding_dim': (1, 65536),
+    'descriptor_dim': (1, 4096),
+    'num_centres': (1, 4096),
+    'reduced_dim': (1, 4096),
+    'sampled_size_px': (8, 256),
+    'num_scales': (1, 8),
+    'width': (1, 4096),
+    'num_layers': (1, 64),
 }
 
 
@@ -78,12 +78,12 @@ class EncoderConfig:
                 raise ConfigError(
                     f'{name} of the encoder is {getattr(self, name)!r} instead of one of {choices}'
                 )
-        for name, minimum in _MIN.items():
+        for name, (minimum, maximum) in _RANGES.items():
             value = getattr(self, name)
-            if type(value) is not int or value < minimum:
+            if type(value) is not int or not minimum <= value <= maximum:
                 raise ConfigError(
-                    f'{name} of the encoder is {value!r} instead of a whole number of at least '
-                    f'{minimum}'
+                    f'{name} of the encoder is {value!r} instead of a whole number from '
+                    f'{minimum} to {maximum}'
                 )
         if self.sampled_size_px % 8:
             raise ConfigError(

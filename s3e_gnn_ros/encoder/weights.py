@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from s3e_gnn_ros.errors import InputError
+from s3e_gnn_ros.plain_data import parse_json
 from s3e_gnn_ros.resources import packaged_folder
 
 FORMAT = 's3e_gnn_ros weights'
@@ -28,6 +29,7 @@ DEFAULT_WEIGHTS = 'vlad'
 # Smaller tensors (scales, knots of a calibration) cost nothing and keep their precision.
 _MIN_ROUNDED = 1024
 
+_DTYPES = (torch.float16, torch.float32, torch.float64, torch.int64)
 _SUFFIX = '.safetensors'
 _FOLDER = 'encoder/resources'
 
@@ -66,12 +68,30 @@ class Weights:
         """Whether the file describes this part."""
         return part in self.description
 
+    def build(self, make: Callable[[], nn.Module], part: str) -> nn.Module:
+        """Make a module and fill it from one part.
+
+        It is made without memory at first: a description may ask for more than there is.
+
+        Raises:
+            InputError: the tensors are those of another architecture.
+        """
+        with torch.device('meta'):
+            self._check_architecture(make(), part)
+        module = make()
+        self.load_into(module, part)
+        return module
+
     def load_into(self, module: nn.Module, part: str) -> None:
         """Fill a module from one part.
 
         Raises:
             InputError: the tensors are those of another architecture.
         """
+        self._check_architecture(module, part)
+        module.load_state_dict(self.part(part))
+
+    def _check_architecture(self, module: nn.Module, part: str) -> None:
         found, wanted = self.part(part), module.state_dict()
         for name in sorted(set(found) | set(wanted)):
             if name not in found or name not in wanted or found[name].shape != wanted[name].shape:
@@ -81,7 +101,6 @@ class Weights:
                     f"weights '{self.name}' are of another architecture: '{part}.{name}' is "
                     f'{have} instead of {need}'
                 )
-        module.load_state_dict(found)
 
 
 def packaged_weights() -> tuple[str, ...]:
@@ -125,6 +144,7 @@ def load_weights(name_or_path: str = '') -> Weights:
     except (SafetensorError, OSError) as err:
         raise InputError(f"weights '{name}' are damaged: {err}") from err
     description = _check_metadata(name, metadata)
+    _check_tensors(name, tensors)
     if digest(tensors) != metadata.get('digest'):
         raise InputError(f"weights '{name}' are damaged: their checksum does not agree")
     floats = {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
@@ -188,6 +208,15 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
     return result.hexdigest()
 
 
+def _check_tensors(name: str, tensors: Mapping[str, Tensor]) -> None:
+    for key, tensor in tensors.items():
+        if tensor.dtype not in _DTYPES or not torch.isfinite(tensor).all():
+            raise InputError(
+                f"weights '{name}' are damaged: '{key}' holds values that are not finite, or no "
+                'plain numbers'
+            )
+
+
 def _to_half(value: Tensor) -> Tensor:
     value = value.detach().cpu()
     is_large = value.is_floating_point() and value.numel() > _MIN_ROUNDED
@@ -214,7 +243,7 @@ def _check_metadata(name: str, metadata: Mapping[str, str]) -> dict[str, Any]:
             f'this package reads version {VERSION}'
         )
     try:
-        description = json.loads(metadata['description'])
+        description = parse_json(metadata['description'])
     except (KeyError, ValueError) as err:
         raise InputError(f"weights '{name}' are damaged: no description") from err
     if not isinstance(description, dict):

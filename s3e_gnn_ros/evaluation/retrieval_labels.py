@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.evaluation.retrieval_item import Item
 from s3e_gnn_ros.evaluation.retrieval_relevance import JUNK, NEGATIVE, POSITIVE
+from s3e_gnn_ros.plain_data import read_text
 
 HEAD = ['image', 'place', 'position', 'group', 'near']
 
@@ -73,7 +74,7 @@ def read_labels(path: Path) -> dict[str, Label]:
         InputError: the file cannot be read, or a line of it.
     """
     try:
-        text = path.read_text(encoding='utf-8')
+        text = read_text(path)
     except (OSError, UnicodeDecodeError) as err:
         raise InputError(f"cannot read labels '{path}': {err}") from err
     rows = csv.DictReader(line for line in text.splitlines() if not line.startswith('#'))

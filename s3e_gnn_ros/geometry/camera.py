@@ -14,6 +14,11 @@ from s3e_gnn_ros.errors import InputError
 _CRITERIA = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 50, 1e-9)
 
 DISTORTION_MODELS = ('plumb_bob', 'rational_polynomial', 'equidistant')
+_NUM_COEFFICIENTS = {
+    'plumb_bob': (4, 5),
+    'rational_polynomial': (8, 12, 14),
+    'equidistant': (4,),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,8 @@ class PinholeCamera:
         distortion_model: one of ``DISTORTION_MODELS``.
 
     Raises:
-        InputError: a size or focal length is not positive, or a value is not finite.
+        InputError: a size or focal length is not positive, a value is not finite, or the model
+            has another number of coefficients.
     """
 
     width: int
@@ -56,6 +62,13 @@ class PinholeCamera:
             raise InputError(
                 f"camera has distortion model '{self.distortion_model}', "
                 f'known are {", ".join(DISTORTION_MODELS)}'
+            )
+        allowed = _NUM_COEFFICIENTS[self.distortion_model]
+        if self.is_distorted and len(self.distortion) not in allowed:
+            known = ' or '.join(map(str, allowed))
+            raise InputError(
+                f'distortion model {self.distortion_model} has {len(self.distortion)} '
+                f'coefficients instead of {known}'
             )
 
     @property

@@ -34,6 +34,7 @@ def read_rows(connection: sqlite3.Connection, weights: int) -> MapRows:
     seqs, sessions, ids, stamps, odom, corrected, robots, odom_frames, camera_frames = (
         zip(*rows, strict=True) if rows else ((),) * 9
     )
+    check_texts(*robots, *odom_frames, *camera_frames)
     numbers = np.array(ids, np.int64).tolist()
     return MapRows(
         keys=[KeyframeKey(session_from_sql(s), i) for s, i in zip(sessions, numbers, strict=True)],
@@ -56,7 +57,24 @@ def read_sessions(connection: sqlite3.Connection) -> list[SessionRow]:
         FROM keyframe k JOIN origin o ON o.id = k.origin GROUP BY o.id ORDER BY min(k.seq)
         """
     )
-    return [SessionRow(session_from_sql(row[0]), *row[1:]) for row in rows]
+    out = []
+    for session, robot, odom_frame, camera_frame, count, first_ns, last_ns in rows:
+        check_texts(robot, odom_frame, camera_frame)
+        frames = robot, odom_frame, camera_frame
+        stamps = int(first_ns), int(last_ns)
+        out.append(SessionRow(session_from_sql(session), *frames, count, *stamps))
+    return out
+
+
+def check_texts(*values: object) -> None:
+    """Refuse what is no text: SQLite puts a value of any type into any column.
+
+    Raises:
+        DamageError: one is not.
+    """
+    for value in values:
+        if not isinstance(value, str):
+            raise DamageError(f'a {type(value).__name__} stands where a name belongs')
 
 
 def _poses(blobs: Sequence[bytes], *, may_be_unknown: bool = False) -> NDArray[np.float64]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
+import numpy as np
+
 from s3e_gnn_ros.errors import InputError
+from s3e_gnn_ros.map_store.columns import check_texts
 from s3e_gnn_ros.map_store.damage import DamageError
 from s3e_gnn_ros.map_store.records import EdgeKind, StoredEdge
 from s3e_gnn_ros.map_store.values import (
@@ -140,6 +143,8 @@ def _select(connection: sqlite3.Connection, kind: EdgeKind | None) -> list[tuple
 
 def _edge(row: tuple[Any, ...]) -> StoredEdge:
     kind, T_i_j, covariance, similarity, num_inliers, inlier_ratio, weight = row[4:11]
+    if not np.isfinite([float(each) for each in (similarity, inlier_ratio, weight)]).all():
+        raise DamageError(f'an edge has figures that are not finite: {row[7:11]}')
     return StoredEdge(
         kind=EdgeKind(kind),
         i=KeyframeKey(session_from_sql(row[0]), row[1]),
@@ -155,6 +160,7 @@ def _edge(row: tuple[Any, ...]) -> StoredEdge:
 
 def _closure(row: tuple[Any, ...]) -> LoopClosure:
     edge = _edge(row)
+    check_texts(row[13], row[14])
     if edge.T_i_j is None or edge.covariance is None:
         raise DamageError(f'closure {name_of(edge.j)} -> {name_of(edge.i)} lacks its pose')
     return LoopClosure(

@@ -9,14 +9,14 @@ import numpy as np
 
 from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.geometry.camera import PinholeCamera
-from s3e_gnn_ros.loop_closure.view import View
+from s3e_gnn_ros.loop_closure.view import DepthImage, PatchDescriptors, View
 from s3e_gnn_ros.map_store.codec import decode_patches, decode_view, encode_view
 from s3e_gnn_ros.map_store.damage import DamageError
 from s3e_gnn_ros.map_store.encoding_rows import insert_encoding
 from s3e_gnn_ros.map_store.records import StoredKeyframe
 from s3e_gnn_ros.map_store.thumbnail import encode_thumbnail
 from s3e_gnn_ros.map_store.values import find_seq, name_of, pose_to_blob, session_to_sql
-from s3e_gnn_ros.types import KeyframeKey
+from s3e_gnn_ros.types import Features, KeyframeKey
 
 CAMERA = 'width, height, fx, fy, cx, cy, distortion_model, distortion'
 ORIGIN = 'session, robot_id, odom_frame, camera_frame'
@@ -80,6 +80,8 @@ def read_view(connection: sqlite3.Connection, key: KeyframeKey, weights: int) ->
     if depth_camera_id is not None:
         depth_camera = _read_camera(connection, depth_camera_id)
     features, depth = decode_view(data, camera, depth_camera)
+    found = None if patches is None else decode_patches(patches)
+    _check_view(features, depth, found)
     return View(
         keyframe_id=key[1],
         session=key[0],
@@ -87,8 +89,26 @@ def read_view(connection: sqlite3.Connection, key: KeyframeKey, weights: int) ->
         camera=camera,
         features=features,
         depth=depth,
-        patches=None if patches is None else decode_patches(patches),
+        patches=found,
     )
+
+
+def _check_view(
+    features: Features, depth: DepthImage | None, patches: PatchDescriptors | None
+) -> None:
+    """Refuse what no keyframe has, and verification would stumble over."""
+    if not np.isfinite(features.points_px).all():
+        raise DamageError('a keypoint is not finite')
+    if depth is not None:
+        camera = depth.camera
+        if depth.depth_m.shape != (camera.height, camera.width):
+            raise DamageError(f'depth of shape {depth.depth_m.shape} is not that of its camera')
+        if not ((depth.depth_m >= 0) & (depth.depth_m < np.inf)).all():
+            raise DamageError('a depth is below 0 or not finite')
+    if patches is not None:
+        index = patches.feature_index
+        if ((index < 0) | (index >= len(features))).any():
+            raise DamageError('a patch belongs to no feature')
 
 
 def _insert_origin(connection: sqlite3.Connection, keyframe: StoredKeyframe) -> int:
@@ -120,8 +140,12 @@ def _read_camera(connection: sqlite3.Connection, number: int) -> PinholeCamera:
     if row is None:
         raise DamageError(f'camera {number} is missing')
     width, height, fx, fy, cx, cy, model, distortion = row
+    if not isinstance(width, int) or not isinstance(height, int):
+        raise DamageError(f'camera {number} has the size {width!r} x {height!r}')
     coefficients = tuple(np.frombuffer(distortion, '<f8').tolist())
-    return PinholeCamera(width, height, fx, fy, cx, cy, coefficients, model)
+    return PinholeCamera(
+        width, height, float(fx), float(fy), float(cx), float(cy), coefficients, model
+    )
 
 
 def find_or_insert(

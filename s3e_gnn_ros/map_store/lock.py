@@ -14,6 +14,9 @@ from s3e_gnn_ros.map_store.paths import companion
 # One who only looks whether there is a writer holds the lock for a moment.
 _TRIES = 5
 _PAUSE_S = 0.05
+# A link in its place could make a file elsewhere, and a pipe make us wait.
+_LOOK = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_CREATE = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class WriterLock:
@@ -41,7 +44,7 @@ class WriterLock:
     def _try(self, path: Path) -> int:
         """Lock the file; -1 when another has it, or removed it at the same moment."""
         try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            descriptor = os.open(self._path, _CREATE, 0o644)
         except OSError as err:
             raise InputError(f"cannot write map '{path}': {err.strerror}") from err
         with contextlib.suppress(BlockingIOError, FileNotFoundError):
@@ -62,7 +65,7 @@ class WriterLock:
 def has_writer(path: Path) -> bool:
     """Whether some process has a map open for writing."""
     try:
-        descriptor = os.open(companion(path, '.lock'), os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(companion(path, '.lock'), _LOOK)
     except OSError:
         return False
     try:

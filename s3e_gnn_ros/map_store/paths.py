@@ -10,6 +10,7 @@ from s3e_gnn_ros.errors import InputError
 
 SUFFIX = '.s3emap'
 _NAME = re.compile(r'[A-Za-z0-9._-]{1,128}')
+_MAX_PARTS = 8
 # What SQLite puts beside a map while it is open.
 OF_SQLITE = ('-wal', '-shm', '-journal')
 
@@ -43,6 +44,46 @@ def map_path(directory: Path, name: str) -> Path:
             "beginning with another than '.'"
         )
     return directory / (name.removesuffix(SUFFIX) + SUFFIX)
+
+
+def check_plain(path: Path) -> Path:
+    """Return a path that is no symbolic link: what it leads to may be somebody else's.
+
+    Raises:
+        InputError: it is one.
+    """
+    if path.is_symlink():
+        raise InputError(f"'{path}' is a symbolic link")
+    return path
+
+
+def path_inside(directory: Path, relative: str) -> Path:
+    """Return the path of an exported or foreign file or folder; it need not exist.
+
+    Whoever may write into the directory could still put a link there after the look at it: it
+    belongs to the robot alone.
+
+    Args:
+        directory: folder of the maps.
+        relative: names as of maps, joined by '/'.
+
+    Raises:
+        InputError: it leads out of the directory, goes through a symbolic link, or has the name
+            of a map.
+    """
+    parts = relative.split('/')
+    if len(parts) > _MAX_PARTS or any(not _NAME.fullmatch(p) or p.startswith('.') for p in parts):
+        raise InputError(
+            f"'{relative}' is no path inside the map directory '{directory}': at most "
+            f"{_MAX_PARTS} names of letters, digits, '.', '_' and '-', beginning with another "
+            "than '.', joined by '/'"
+        )
+    path = directory
+    for part in parts:
+        path = check_plain(path / part)
+        if SUFFIX in part:
+            raise InputError(f"'{relative}' has the name of a map")
+    return path
 
 
 def list_maps(directory: Path) -> list[Path]:

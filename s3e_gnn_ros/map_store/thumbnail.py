@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from s3e_gnn_ros.data.image_header import JPEG_START, image_size
 from s3e_gnn_ros.encoder.image_planes import as_grey
 from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.map_store.codec import MAX_PIXELS, seal, unseal
@@ -13,8 +14,6 @@ from s3e_gnn_ros.map_store.damage import DamageError
 
 _QUALITY = 85
 _KIND = b'S3ET'
-# Start-of-frame markers: all of FFC0..FFCF but the tables DHT, JPG and DAC.
-_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 def make_thumbnail(image: NDArray[np.uint8], width_px: int) -> NDArray[np.uint8]:
@@ -57,7 +56,10 @@ def decode_thumbnail(blob: bytes) -> NDArray[np.uint8]:
         DamageError: damaged, or larger than a thumbnail can be.
     """
     jpeg = unseal(_KIND, blob)
-    width, height = _jpeg_size(jpeg)
+    size = image_size(jpeg) if jpeg.startswith(JPEG_START) else None
+    if size is None:
+        raise DamageError('a thumbnail is no JPEG image')
+    width, height = size
     if not 0 < width * height <= MAX_PIXELS:
         raise DamageError(f'a thumbnail has {width}x{height} pixels')
     try:
@@ -67,16 +69,3 @@ def decode_thumbnail(blob: bytes) -> NDArray[np.uint8]:
     if image is None:
         raise DamageError('a thumbnail cannot be read')
     return np.asarray(image, np.uint8)
-
-
-def _jpeg_size(jpeg: bytes) -> tuple[int, int]:
-    """Return width and height as the header says, before a decoder takes memory for them."""
-    at = 2
-    while at + 9 <= len(jpeg) and jpeg[:2] == b'\xff\xd8' and jpeg[at] == 0xFF:
-        if jpeg[at + 1] in _FRAME_MARKERS:
-            return (
-                int.from_bytes(jpeg[at + 7 : at + 9], 'big'),
-                int.from_bytes(jpeg[at + 5 : at + 7], 'big'),
-            )
-        at += 2 + int.from_bytes(jpeg[at + 2 : at + 4], 'big')
-    raise DamageError('a thumbnail is no JPEG image')

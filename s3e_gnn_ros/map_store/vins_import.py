@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from s3e_gnn_ros.config import Config
+from s3e_gnn_ros.data import image_codec
 from s3e_gnn_ros.data.trajectory_file import seconds_to_ns, table_rows
+from s3e_gnn_ros.encoder.image_planes import as_grey
 from s3e_gnn_ros.errors import DropError, InputError
 from s3e_gnn_ros.geometry import se3
 from s3e_gnn_ros.geometry.camera import PinholeCamera
@@ -26,6 +28,7 @@ from s3e_gnn_ros.map_store.store import MapStore
 from s3e_gnn_ros.map_store.stored_keyframe import stored_keyframe
 from s3e_gnn_ros.map_store.vins_export import POSE_GRAPH
 from s3e_gnn_ros.map_store.weights import weights_of
+from s3e_gnn_ros.plain_data import read_bytes
 from s3e_gnn_ros.types import Features, Frame, Keyframe, LoopClosure
 
 _NUM_VALUES = 26
@@ -217,10 +220,12 @@ def _image_path(folder: Path, line: _Line) -> Path:
 
 
 def _read_image(path: Path) -> NDArray[np.uint8]:
-    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) if path.is_file() else None
-    if image is None:
-        raise InputError(f"image '{path}' is missing or cannot be read, though others are there")
-    return np.asarray(image, np.uint8)
+    try:
+        data = read_bytes(path, image_codec.MAX_BYTES)
+    except OSError as err:
+        reason = f"image '{path}' is missing or cannot be read, though others are there"
+        raise InputError(f'{reason}: {err.strerror}') from err
+    return as_grey(image_codec.decode_image(data, str(path)))
 
 
 def _read_keypoints(folder: Path, line: _Line) -> NDArray[np.float64]:

@@ -17,6 +17,7 @@ from scipy.spatial.transform import Rotation
 
 from s3e_gnn_ros.errors import InputError, RecordingError
 from s3e_gnn_ros.geometry.se3 import quat_xyzw, swap_rotation_translation
+from s3e_gnn_ros.plain_data import read_text
 
 PLANAR_INFORMATION = 1.0
 """What a lifted planar edge knows of roll, pitch and height: any value keeps a plane a plane."""
@@ -132,7 +133,7 @@ def _line(tag: str, ids: Iterable[int], *parts: NDArray[np.float64]) -> str:
 
 def _read_tables(path: Path) -> dict[str, _Table]:
     try:
-        text = path.read_text(encoding='ascii')
+        text = read_text(path, encoding='ascii')
     except OSError as err:
         raise RecordingError(f"cannot read '{path}': {err.strerror}") from err
     except UnicodeDecodeError as err:

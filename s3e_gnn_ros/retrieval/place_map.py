@@ -248,8 +248,9 @@ def load_gnn(weights: Weights) -> ReferenceGNN:
     Raises:
         InputError: the file has no GNN, or that of another architecture.
     """
-    gnn = build_gnn(GNNConfig.from_dict(weights.configuration(GNN)))
-    weights.load_into(gnn, GNN)
+    config = GNNConfig.from_dict(weights.configuration(GNN))
+    gnn = weights.build(lambda: build_gnn(config), GNN)
+    assert isinstance(gnn, ReferenceGNN)  # that is what was made
     return gnn.eval()
 
 

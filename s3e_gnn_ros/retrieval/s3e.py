@@ -41,7 +41,7 @@ class S3E:
     def add(self, keyframe: Keyframe) -> int:
         """Add a keyframe and return its entry number."""
         return self.map.add(
-            _embedding(keyframe),
+            self._embedding(keyframe),
             T_odom_camera=keyframe.T_odom_camera,
             stamp_ns=keyframe.stamp_ns,
             session=keyframe.session,
@@ -88,7 +88,7 @@ class S3E:
             (N,) float32 in [0, 1]: probability that the overlap is at least 0.3.
         """
         before = self.map.recent_embeddings(keyframe.session)
-        return self.map.similarities(np.vstack([before, _embedding(keyframe)]))
+        return self.map.similarities(np.vstack([before, self._embedding(keyframe)]))
 
     def compare(self, keyframe: Keyframe, before: NDArray[np.float32] | None) -> Scores:
         """Compare a keyframe, after those before it, with every entry.
@@ -100,7 +100,7 @@ class S3E:
         Returns:
             Raw: U of paper Eq. 2, or the cosine without GNN.
         """
-        own = _embedding(keyframe)[None]
+        own = self._embedding(keyframe)[None]
         window = own if before is None else np.concatenate([before, own])
         raw = self.map.scores(window)
         return Scores(raw, self.map.calibration.probability(raw))
@@ -109,7 +109,17 @@ class S3E:
         """Return the embeddings (n, D) of entries that were not removed."""
         return self.map.reference.graph.embeddings(np.array(entries, dtype=np.int64))
 
+    def _embedding(self, keyframe: Keyframe) -> NDArray[np.float32]:
+        """Return the embedding (D,) of a keyframe.
 
-def _embedding(keyframe: Keyframe) -> NDArray[np.float32]:
-    assert keyframe.encoding is not None  # the detector has made it
-    return keyframe.encoding.embedding
+        Raises:
+            InputError: it is of another encoder; another robot may have made it.
+        """
+        assert keyframe.encoding is not None  # the detector has made it
+        embedding, dim = keyframe.encoding.embedding, self.map.config.embedding_dim
+        if embedding.shape != (dim,):
+            raise InputError(
+                f'keyframe {keyframe.keyframe_id} of session {keyframe.session} has an embedding '
+                f'of {embedding.shape} instead of ({dim},): it is of other weights'
+            )
+        return embedding

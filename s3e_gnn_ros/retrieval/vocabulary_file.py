@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from s3e_gnn_ros.errors import InputError
+from s3e_gnn_ros.npz_file import read_npz
 from s3e_gnn_ros.resources import packaged_file
 from s3e_gnn_ros.retrieval.vocabulary import Vocabulary
 
@@ -20,8 +19,7 @@ VERSION = 1
 DEFAULT_VOCABULARY = 'retrieval/resources/orb_vocabulary.npz'
 
 _ARRAYS = ('centres', 'num_children', 'idf')
-# What numpy and zipfile raise on bytes that are not what they should be.
-_DAMAGE = (ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+_MAX_BYTES = 1 << 28  # a million words have a sixth of it
 
 
 def check_writable(path: Path) -> None:
@@ -86,24 +84,12 @@ def _partial(path: Path) -> Path:
 def _read(path: Path) -> dict[str, Any]:
     """Read the arrays of a file that says it is a vocabulary of this version."""
     try:
-        with path.open('rb') as file:
-            # numpy parses array headers before it has their checksum.
-            if zipfile.ZipFile(file).testzip() is not None:
-                raise InputError(f"vocabulary '{path}' is damaged: its checksum is wrong")
-            file.seek(0)
-            content = np.load(file, allow_pickle=False)
-            _check_header(content, path)
-            return {name: content[name] for name in _ARRAYS}
-    except OSError as err:
-        reason = err.strerror or 'it ends too early'
-        raise InputError(f"cannot read vocabulary '{path}': {reason}") from err
-    except _DAMAGE as err:
-        raise InputError(f"'{path}' is not a vocabulary file, or a damaged one") from err
-
-
-def _check_header(content: np.lib.npyio.NpzFile, path: Path) -> None:
-    if 'magic' not in content or str(content['magic']) != MAGIC:
+        content = read_npz(path, ('magic', 'version', *_ARRAYS), _MAX_BYTES)
+    except InputError as err:
+        raise InputError(f"'{path}' is not a vocabulary file, or a damaged one: {err}") from err
+    if str(content['magic']) != MAGIC:
         raise InputError(f"'{path}' is not a vocabulary file")
     version = str(content['version'])
     if version != str(VERSION):
         raise InputError(f"vocabulary '{path}' has version {version} instead of {VERSION}")
+    return {name: content[name] for name in _ARRAYS}

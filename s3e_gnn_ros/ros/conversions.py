@@ -16,6 +16,7 @@ from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
+from s3e_gnn_ros.data import messages
 from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.geometry import se3
 from s3e_gnn_ros.geometry.camera import PinholeCamera
@@ -25,13 +26,23 @@ _NS_PER_S = 1_000_000_000
 
 
 def stamp_to_ns(stamp: Time) -> int:
-    """Return a stamp in nanoseconds."""
-    return int(stamp.sec) * _NS_PER_S + int(stamp.nanosec)
+    """Return a stamp in nanoseconds.
+
+    Raises:
+        InputError: it has a second or more of nanoseconds.
+    """
+    return messages.stamp_ns(stamp)
 
 
 def stamp_from_ns(stamp_ns: int) -> Time:
-    """Build a stamp from nanoseconds."""
+    """Build a stamp from nanoseconds.
+
+    Raises:
+        InputError: it does not fit: a message would be sent with another.
+    """
     seconds, nanoseconds = divmod(int(stamp_ns), _NS_PER_S)
+    if not -(2**31) <= seconds < 2**31:
+        raise InputError(f'a message cannot hold the stamp {stamp_ns} ns')
     return Time(sec=seconds, nanosec=nanoseconds)
 
 

@@ -101,8 +101,11 @@ def _encoding(message: msg.KeyFrame) -> Encoding | None:
     embedding = np.asarray(message.embedding, dtype=np.float32)
     if len(embedding) == 0:
         return None
-    if not np.isfinite(embedding).all():
-        raise InputError('the embedding of a keyframe holds values that are not finite')
+    # Of unit length, as in maps: anything else would win, or lose, every comparison.
+    with np.errstate(over='ignore', invalid='ignore'):
+        length = float(np.linalg.norm(embedding))
+    if not abs(length - 1.0) < 0.01:
+        raise InputError(f'the embedding of a keyframe has length {length:g} instead of 1')
     return Encoding(
         embedding,
         np.zeros((0, 0), np.float32),

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from rclpy.node import Node
 
 from s3e_gnn_ros import msg, srv
-from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.loop_closure.pipeline import LoopClosurePipeline
 from s3e_gnn_ros.ros import names
 from s3e_gnn_ros.ros.deferred import DeferredServices, Job, OneAtATime
@@ -21,7 +20,11 @@ from s3e_gnn_ros.ros.map_messages import loaded_messages
 from s3e_gnn_ros.ros.open_maps import LoadedMap, OpenMaps
 from s3e_gnn_ros.ros.qos import latched_qos
 from s3e_gnn_ros.ros.statistics import Statistics
-from s3e_gnn_ros.ros.unwritten_poses import poses_from_message, weights_from_message
+from s3e_gnn_ros.ros.unwritten_poses import (
+    keys_from_message,
+    poses_from_message,
+    weights_from_message,
+)
 from s3e_gnn_ros.ros.worker import Worker
 from s3e_gnn_ros.types import Keyframe, KeyframeKey, LoopClosure, LoopQuery
 
@@ -57,7 +60,7 @@ class MapKeeper:
         self._statistics = statistics
         self._intake = intake
         self._placed: msg.KeyframePoses | None = None
-        self._poses_job = OneAtATime(worker, self._take_poses)
+        self._poses_job = OneAtATime(worker, lambda: intake.attempt(self._take_poses))
         self._tick_job = OneAtATime(worker, self._tick)
         node.create_subscription(
             msg.KeyframePoses,
@@ -159,12 +162,7 @@ class MapKeeper:
             self._maps.writer.tick()
 
     def _answer_remove(self, request: Any, response: Any) -> None:
-        if len(request.sessions) != len(request.keyframe_ids):
-            raise InputError(
-                f'{len(request.sessions)} sessions come with {len(request.keyframe_ids)} ids'
-            )
-        pairs = zip(request.sessions, request.keyframe_ids, strict=True)
-        keys = [KeyframeKey(int(session), int(number)) for session, number in pairs]
+        keys = keys_from_message(request)
         response.num_removed = self.remove(keys)
         response.message = f'{response.num_removed} of {len(keys)} keyframes were there'
 

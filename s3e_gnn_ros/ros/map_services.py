@@ -12,7 +12,7 @@ from s3e_gnn_ros.config import Config
 from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.geometry.se3 import Pose
 from s3e_gnn_ros.map_store.files import remove_file
-from s3e_gnn_ros.map_store.paths import SUFFIX, list_maps
+from s3e_gnn_ros.map_store.paths import check_plain, list_maps, path_inside
 from s3e_gnn_ros.map_store.store import MapStore
 from s3e_gnn_ros.ros import names
 from s3e_gnn_ros.ros.deferred import DeferredServices, Job, call_in
@@ -135,7 +135,7 @@ class MapServices:
 
     def _export(self, request: Any, response: Any) -> None:
         path = self._maps.path(request.name) if request.name else self._maps.written.path
-        out = self._inside(request.out)
+        out = path_inside(self._maps.directory, request.out)
         from s3e_gnn_ros.map_store.export import export_map
 
         with MapStore.open(path, read_only=True) as store:
@@ -146,7 +146,11 @@ class MapServices:
         path = self._free_path(request.name)
         from s3e_gnn_ros.map_store.vins_import import import_vins
 
-        response.num_keyframes = import_vins(self._inside(request.folder), path, self._config)
+        folder = path_inside(self._maps.directory, request.folder)
+        if folder.is_dir():
+            for file in folder.iterdir():
+                check_plain(file)
+        response.num_keyframes = import_vins(folder, path, self._config)
 
     def _free_path(self, name: str) -> Path:
         """Return the file of a map that is not in use.
@@ -157,20 +161,6 @@ class MapServices:
         path = self._maps.path(name)
         if self._maps.is_in_use(path):
             raise InputError(f"map '{name}' is in use")
-        return path
-
-    def _inside(self, relative: str) -> Path:
-        """Return a path inside the map directory.
-
-        Raises:
-            InputError: it leads out of it, is the directory itself, or a map.
-        """
-        folder = self._maps.directory.resolve()
-        path = (folder / relative).resolve()
-        if not relative or path == folder or not path.is_relative_to(folder):
-            raise InputError(f"'{relative}' does not lie inside the map directory '{folder}'")
-        if SUFFIX in path.name:
-            raise InputError(f"'{relative}' has the name of a map")
         return path
 
 

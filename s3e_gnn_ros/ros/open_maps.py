@@ -14,7 +14,7 @@ from s3e_gnn_ros.config import Config
 from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.geometry.se3 import Pose
 from s3e_gnn_ros.loop_closure.pipeline import LoopClosurePipeline
-from s3e_gnn_ros.map_store.paths import map_directory, map_path
+from s3e_gnn_ros.map_store.paths import check_plain, map_directory, map_path
 from s3e_gnn_ros.map_store.records import MapRows
 from s3e_gnn_ros.map_store.store import MapStore
 from s3e_gnn_ros.map_store.weights import weights_of
@@ -112,9 +112,9 @@ class OpenMaps:
         """Return the file of a map.
 
         Raises:
-            InputError: the name is no name of a map.
+            InputError: the name is no name of a map, or that of a symbolic link.
         """
-        return map_path(self.directory, name)
+        return check_plain(map_path(self.directory, name))
 
     def is_in_use(self, path: Path) -> bool:
         """Whether a map is written or searched."""

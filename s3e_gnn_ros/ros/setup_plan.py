@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from s3e_gnn_ros.config import Config, config_from_dotted, leaves
 from s3e_gnn_ros.config_file import load_config
 from s3e_gnn_ros.errors import ConfigError
+from s3e_gnn_ros.plain_data import parse_yaml
 from s3e_gnn_ros.ros.setups import CAMERA_TOPICS, Setup
 from s3e_gnn_ros.share import config_file
 
@@ -139,8 +138,8 @@ def parse_parameters(items: Iterable[str]) -> dict[str, Any]:
         if name not in known:
             raise ConfigError(f"there is no parameter '{name}'")
         try:
-            parameters[name] = text if isinstance(known[name], str) else yaml.safe_load(text)
-        except yaml.YAMLError as err:
+            parameters[name] = text if isinstance(known[name], str) else parse_yaml(text)
+        except ValueError as err:
             raise ConfigError(f"parameter {name} is '{text}', which is no YAML value") from err
     return parameters
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.geometry.se3 import Pose
 from s3e_gnn_ros.map_store.store import MapStore
 from s3e_gnn_ros.ros.conversions import poses_from_messages
@@ -83,8 +84,24 @@ def poses_from_message(message: Any) -> tuple[list[KeyframeKey], NDArray[np.floa
     Raises:
         InputError: a pose that is not finite, or arrays of different lengths.
     """
-    keys = [KeyframeKey(*key) for key in zip(message.sessions, message.keyframe_ids, strict=False)]
+    keys = keys_from_message(message)
+    if len(message.t_map_camera) != len(keys):
+        raise InputError(f'{len(keys)} keyframes come with {len(message.t_map_camera)} poses')
     return keys, poses_from_messages(message.t_map_camera)
+
+
+def keys_from_message(message: Any) -> list[KeyframeKey]:
+    """Return the keyframes that a message with ``sessions`` and ``keyframe_ids`` speaks of.
+
+    Raises:
+        InputError: more sessions than ids, or the other way round.
+    """
+    if len(message.sessions) != len(message.keyframe_ids):
+        raise InputError(
+            f'{len(message.sessions)} sessions come with {len(message.keyframe_ids)} ids'
+        )
+    pairs = zip(message.sessions, message.keyframe_ids, strict=True)
+    return [KeyframeKey(int(session), int(number)) for session, number in pairs]
 
 
 def weights_from_message(message: Any) -> list[tuple[KeyframeKey, KeyframeKey, float]]:

@@ -23,6 +23,7 @@ from s3e_gnn_ros.ros.conversions import pose_from_message, stamp_to_ns
 from s3e_gnn_ros.ros.intake import Intake
 from s3e_gnn_ros.ros.qos import input_qos, latched_qos, reliable_qos
 from s3e_gnn_ros.ros.statistics import Statistics
+from s3e_gnn_ros.ros.unwritten_poses import poses_from_message
 from s3e_gnn_ros.ros.vins_messages import (
     MAX_INDEX,
     match_points_message,
@@ -248,8 +249,7 @@ class VinsFeedback:
         return self._unplaced.get(key) if key.session == closure.query_session else None
 
     def _take_poses(self, message: msg.KeyframePoses) -> None:
-        keys = zip(message.sessions, message.keyframe_ids, strict=True)
-        rows = {KeyframeKey(*key): row for row, key in enumerate(keys)}
+        rows = {key: row for row, key in enumerate(poses_from_message(message)[0])}
         with self._lock:
             self._placed, self._rows = message, rows
             for key in [key for key in self._unplaced if key in rows]:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.evaluation.files import write_atomic
+from s3e_gnn_ros.plain_data import parse_json
 
 FORMAT = 's3e_gnn_ros checkpoint'
 VERSION = 1
@@ -74,7 +75,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise InputError(f"cannot read checkpoint '{path}': {err}") from err
     if (metadata.get('format'), metadata.get('version')) != (FORMAT, str(VERSION)):
         raise InputError(f"'{path}' is no checkpoint of version {VERSION} of this package")
-    return Checkpoint(tensors, json.loads(metadata['progress']))
+    try:
+        progress = parse_json(metadata['progress'])
+    except (KeyError, ValueError) as err:
+        raise InputError(f"checkpoint '{path}' is damaged: no progress: {err}") from err
+    if not isinstance(progress, dict):
+        raise InputError(f"checkpoint '{path}' is damaged: its progress is {progress!r}")
+    return Checkpoint(tensors, progress)
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer, module: nn.Module) -> dict[str, Tensor]:

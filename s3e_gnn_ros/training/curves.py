@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.evaluation.files import make_directory, write_atomic
+from s3e_gnn_ros.plain_data import parse_json, read_text
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -75,7 +76,7 @@ def read_curves(folder: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     try:
-        return [json.loads(line) for line in path.read_text(encoding='utf-8').splitlines()]
+        return [parse_json(line) for line in read_text(path).splitlines()]
     except (OSError, ValueError) as err:
         raise InputError(f"cannot read '{path}': {err}") from err
 

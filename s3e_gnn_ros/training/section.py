@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import yaml
 
 from s3e_gnn_ros.errors import ConfigError
+from s3e_gnn_ros.plain_data import MAX_YAML_BYTES, parse_yaml, read_text
 
 T = TypeVar('T')
 
@@ -80,11 +81,11 @@ def read_section(cls: type[T], path: Path, overrides: Mapping[str, str] | None =
         ConfigError: no such file, no YAML, or what :func:`build_section` refuses.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding='utf-8'))
+        content = parse_yaml(read_text(path, MAX_YAML_BYTES))
     except OSError as err:
         raise ConfigError(f"cannot read configuration '{path}': {err.strerror}") from err
-    except (yaml.YAMLError, UnicodeDecodeError) as err:
-        raise ConfigError(f"'{path}' is no YAML file: {str(err).splitlines()[0]}") from err
+    except ValueError as err:
+        raise ConfigError(f"'{path}' is no YAML file: {err}") from err
     content = {} if content is None else content
     for dotted, text in (overrides or {}).items():
         _override(content, dotted, text)
@@ -154,8 +155,8 @@ def _override(content: Any, dotted: str, text: str) -> None:
     if not isinstance(node, dict):
         raise ConfigError(f"unknown name '{dotted}'")
     try:
-        node[last] = yaml.safe_load(text)
-    except yaml.YAMLError as err:
+        node[last] = parse_yaml(text)
+    except ValueError as err:
         raise ConfigError(f"'{text}' is no value for '{dotted}'") from err
 
 

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.evaluation.files import write_atomic
+from s3e_gnn_ros.npz_file import read_npz
 
-_ARRAYS = ('embeddings', 'run', 'stamps_ns', 'T_world_camera', 'overlap')
+_KINDS = {
+    'embeddings': 'f',
+    'run': 'iu',
+    'stamps_ns': 'iu',
+    'T_world_camera': 'f',
+    'overlap': 'f',
+}
+_ARRAYS = tuple(_KINDS)
+_MAX_BYTES = 1 << 33
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,16 +71,28 @@ def load_sequence(path: Path) -> EmbeddingSequence:
         InputError: no such file, or its arrays do not fit together.
     """
     try:
-        with np.load(path, allow_pickle=False) as content:
-            scene = str(content['scene'])
-            arrays = {name: content[name] for name in _ARRAYS}
-    except (OSError, KeyError, ValueError) as err:
+        arrays = read_npz(path, ('scene', *_ARRAYS), _MAX_BYTES)
+    except InputError as err:
         raise InputError(f"'{path}' is no embedding sequence: {err}") from err
-    sequence = EmbeddingSequence(scene, **arrays)
-    num = len(sequence.run)
-    shapes = (sequence.embeddings.shape[1], *sequence.overlap.shape, len(sequence.stamps_ns))
-    if any(length != num for length in shapes):
-        raise InputError(f"arrays of '{path}' have lengths {shapes} instead of {num}")
+    sequence = EmbeddingSequence(str(arrays.pop('scene')), **arrays)
+    _check_arrays(path, arrays)
     if not len(sequence.rows(0)) or not len(sequence.rows(1)):
         raise InputError(f"'{path}' lacks keyframes of one of its two runs")
     return sequence
+
+
+def _check_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    N, R, D = arrays['run'].size, *(*arrays['embeddings'].shape[::2], 0, 0)[:2]
+    shapes = {
+        'embeddings': (R, N, D),
+        'run': (N,),
+        'stamps_ns': (N,),
+        'T_world_camera': (N, 4, 4),
+        'overlap': (N, N),
+    }
+    for name, shape in shapes.items():
+        array = arrays[name]
+        if array.shape != shape or array.dtype.kind not in _KINDS[name]:
+            raise InputError(f"{name} of '{path}' is {array.shape} {array.dtype}, not {shape}")
+        if not np.isfinite(array).all():
+            raise InputError(f"{name} of '{path}' holds values that are not finite")

@@ -15,11 +15,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from s3e_gnn_ros.errors import InputError
+from s3e_gnn_ros.plain_data import parse_json, read_text
 from s3e_gnn_ros.training.view_group import View, ViewGroup
 
 FORMAT = 's3e_gnn_ros training views'
 VERSION = 1
 MANIFEST = 'manifest.json'
+_MAX_MANIFEST_BYTES = 1 << 28
 
 _VIEW_ARRAYS = tuple(item.name for item in fields(View))
 _GROUP_ARRAYS = ('overlap', 'bounds')
@@ -180,7 +182,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     path = folder / MANIFEST
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
+        content = parse_json(read_text(path, _MAX_MANIFEST_BYTES))
     except OSError as err:
         raise InputError(f"'{folder}' is no training set: {MANIFEST}: {err.strerror}") from err
     except ValueError as err:
