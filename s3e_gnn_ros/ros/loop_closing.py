@@ -236,6 +236,8 @@ class LoopClosing(Role):
 
     def close(self) -> None:
         """End the workers when they have finished what they are at, and close the maps."""
+        self._is_active = False
+        self._inputs = self._external = None
         self._closing.close()
 
     def _offer(self, posed: PosedFrame) -> None:

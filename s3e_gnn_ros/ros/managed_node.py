@@ -159,7 +159,7 @@ class ManagedNode(LifecycleNode):
         self.deferred.unbind()
         try:
             if role is not None:
-                _end(role)
+                role.close()
         finally:
             self._activated.empty()
             self._configured.empty()
@@ -250,10 +250,3 @@ class ManagedNode(LifecycleNode):
 
 def _anything(_leaf: Leaf) -> bool:
     return True
-
-
-def _end(role: Role) -> None:
-    try:
-        role.deactivate()
-    finally:
-        role.close()

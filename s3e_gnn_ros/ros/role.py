@@ -55,4 +55,4 @@ class Role(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """End the threads, write what is left and close the files."""
+        """End the threads, write what is left and close the files; also of an active node."""

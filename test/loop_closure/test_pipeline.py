@@ -290,11 +290,14 @@ def test_a_threshold_that_nothing_meets_ends_the_loops(frames):
     pipeline = LoopClosurePipeline(CONFIG, session=1)
     queries = [pipeline.process(frame)[1] for frame in frames[:8]]
     assert queries[-1].closures
-    pipeline.set_config(config_from_dict({'verification': {'min_inlier_area': 1.0}}, CONFIG))
+    whole = {'min_inlier_area': 1.0}
+    strict = config_from_dict({'verification': whole, 'relocalisation': whole}, CONFIG)
+    pipeline.set_config(strict)
     _, query = pipeline.process(frames[8])
     assert (query.status, query.closures) == (Status.INLIERS_TOO_CONCENTRATED, ())
-    assert pipeline.relocalise(frames[8]).status != Status.LOOP_DETECTED
+    assert pipeline.relocalise(frames[8]).status == Status.INLIERS_TOO_CONCENTRATED
     pipeline.set_config(CONFIG)
+    assert pipeline.relocalise(frames[8]).status == Status.LOOP_DETECTED
     assert pipeline.process(frames[9])[1].closures
 
 
