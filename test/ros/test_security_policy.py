@@ -42,18 +42,6 @@ CONDITIONAL = {
     ('publish', '/pose_graph/map_to_odom'),
     ('subscribe', '/pose_graph/map_to_odom'),
 }
-# Only of a node whose life is managed.
-MANAGED = {
-    'publish': ('/diagnostics', '~/transition_event'),
-    'reply': (
-        '~/change_state',
-        '~/get_state',
-        '~/get_available_states',
-        '~/get_available_transitions',
-        '~/get_transition_graph',
-        '/database/get_statistics',
-    ),
-}
 KINDS = {
     'publish': 'get_publisher_names_and_types_by_node',
     'subscribe': 'get_subscriber_names_and_types_by_node',
@@ -116,10 +104,6 @@ def test_the_policy_is_what_the_nodes_open(make, domain, tmp_path):
     }[make]
     real = set().union(*(opened(make, variant, tmp_path) for variant in VARIANTS[make]))
     policy = allowed(name)
-    if not hasattr(make, 'trigger_configure'):
-        policy -= {
-            (verb, each.replace('~', f'/{name}')) for verb, of in MANAGED.items() for each in of
-        }
     assert real - policy == set(), 'a node would be denied this'
     assert policy - real - CONDITIONAL == set(), 'nobody needs this'
 
