@@ -13,7 +13,7 @@ from unittest import mock
 
 # The transport's own: what they do is not of this package.
 _FOREIGN = ('rcl_interfaces.', 'lifecycle_msgs.', 'type_description_interfaces.')
-_TIMEOUT_S = 60.0
+_TIMEOUT_S = 300.0
 _BUG = re.compile(r'^[A-Za-z_.]*(Error|Exception|Warning)\b: |while (taking|processing) a')
 
 
