@@ -12,11 +12,12 @@ class S3EError(Exception):
 
     def __str__(self) -> str:
         """Return the sentence."""
-        text = super().__str__()
-        if len(text) > _MAX_LENGTH:
-            half = _MAX_LENGTH // 2
-            text = f'{text[:half]} ... {text[-half:]}'
-        return ''.join(c if c.isprintable() else c.encode('unicode_escape').decode() for c in text)
+        said = super().__str__()
+        text = ''.join(c if c.isprintable() else c.encode('unicode_escape').decode() for c in said)
+        if len(text) <= _MAX_LENGTH:
+            return text
+        half = _MAX_LENGTH // 2
+        return f'{text[:half]} ... {text[-half:]}'
 
 
 class ConfigError(S3EError):

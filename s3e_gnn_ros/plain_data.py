@@ -88,7 +88,7 @@ def parse_yaml(text: str) -> Any:
         raise ValueError(f'a value cannot be read: {err}') from err
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.SafeLoader):  # type: ignore[misc] # yaml has no types
     """Plain values only, each of them written out."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:

@@ -13,7 +13,7 @@ from unittest import mock
 
 # The transport's own: what they do is not of this package.
 _FOREIGN = ('rcl_interfaces.', 'lifecycle_msgs.', 'type_description_interfaces.')
-_TIMEOUT_S = 60.0
+_TIMEOUT_S = 300.0
 _BUG = re.compile(r'^[A-Za-z_.]*(Error|Exception|Warning)\b: |while (taking|processing) a')
 
 
@@ -30,6 +30,7 @@ def node_of(
     """
     import rclpy  # noqa: TID251
     from rclpy.executors import SingleThreadedExecutor  # noqa: TID251
+    from rclpy.lifecycle import TransitionCallbackReturn  # noqa: TID251
     from rclpy.parameter import Parameter  # noqa: TID251
 
     context = rclpy.Context()
@@ -40,9 +41,8 @@ def node_of(
         node = make(context=context, parameter_overrides=overrides, **options)
         executor.add_node(node)
         try:
-            for step in ('trigger_configure', 'trigger_activate'):
-                if hasattr(node, step):
-                    getattr(node, step)()
+            for step in (node.trigger_configure, node.trigger_activate):
+                assert step() == TransitionCallbackReturn.SUCCESS
             yield Rig(node, bugs, workers)
         finally:
             node.close()
@@ -62,7 +62,7 @@ def _watched() -> Iterator[tuple[list[str], list[Any]]]:
     drop, init = Intake.drop, Worker.__init__
 
     def watched_drop(self: Any, reason: str, sentence: str) -> None:
-        if reason.endswith('_error') or _BUG.search(sentence):
+        if reason.endswith('_error') or is_bug(sentence):
             where = traceback.format_exc() if sys.exc_info()[0] else ''
             bugs.append(f'{reason}: {sentence}\n{where}')
         drop(self, reason, sentence)
@@ -120,7 +120,7 @@ class Rig:
         assert task.done(), f'{name} has not answered'
         response = task.result()
         text = getattr(response, 'message', '')
-        if not getattr(response, 'success', True) and _BUG.search(text):
+        if not getattr(response, 'success', True) and is_bug(text):
             self._bugs.append(f'{name}: {text}')
         return response
 
@@ -139,6 +139,11 @@ class Rig:
         bugs = self._bugs[:]
         self._bugs.clear()
         assert not bugs, '\n'.join(bugs)
+
+
+def is_bug(text: str) -> bool:
+    """Whether a refusal tells of an error that nobody foresaw."""
+    return _BUG.search(text) is not None
 
 
 def _is_foreign(interface: type) -> bool:

@@ -240,3 +240,4 @@ def test_wheel_holds_code_data_and_command(tmp_path: Path) -> None:
     ), result.stderr
     for path in (source / 'config' / 'train').glob('*.yaml'):
         assert f'{data}/config/train/{path.name}' in held
+    assert f'{data}/config/security/policy.xml' in held

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,14 +39,17 @@ def load_glb(path: Path | str, seed: int = 0) -> Scene:
     """
     file = _open_file(Path(path))
     textures, parts = _Textures(), []
-    for node in file.graph.nodes_geometry:
-        transform, name = file.graph[node]
-        mesh = file.geometry[name]
-        if len(getattr(mesh, 'faces', ())):
-            parts.append(_read_part(mesh, np.asarray(transform, np.float64), textures))
+    with _told(Path(path)):  # textures are decoded here
+        for node in file.graph.nodes_geometry:
+            transform, name = file.graph[node]
+            mesh = file.geometry[name]
+            if len(getattr(mesh, 'faces', ())):
+                parts.append(_read_part(mesh, np.asarray(transform, np.float64), textures))
     if not parts:
         raise InputError(f'{path} holds no triangles')
     triangles, normals, uvs, ids = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    if not all(np.isfinite(each.astype(np.float32)).all() for each in (triangles, normals, uvs)):
+        raise InputError(f'{path} holds corners that are not finite')
     return Scene(
         triangles_m=triangles.astype(np.float32),
         uvs=uvs.astype(np.float32),
@@ -76,9 +80,16 @@ def _open_file(path: Path) -> Any:
         raise InputError(f'there is no scene file {path}')
     if path.suffix.lower() != '.glb':
         raise InputError(f'scene file {path} does not end in .glb')
-    try:
+    with _told(path):
         return trimesh.load_scene(path, file_type='glb', process=False)
-    except Exception as err:  # a damaged file fails in any of the reader's libraries
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn what the reader's libraries raise on a damaged file into one sentence."""
+    try:
+        yield
+    except Exception as err:  # it fails in any of them
         reason = ' '.join(str(err).split()) or type(err).__name__
         raise InputError(f'{path} cannot be read as GLB: {reason}') from err
 

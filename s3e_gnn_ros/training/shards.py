@@ -199,7 +199,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 def _shards_of(manifest: Mapping[str, Any], folder: Path) -> tuple[Shard, ...]:
     try:
-        return tuple(
+        shards = tuple(
             Shard(
                 str(item['name']),
                 int(item['num_bytes']),
@@ -209,8 +209,12 @@ def _shards_of(manifest: Mapping[str, Any], folder: Path) -> tuple[Shard, ...]:
             )
             for item in manifest['shards']
         )
-    except (KeyError, TypeError, ValueError) as err:
+    except (KeyError, TypeError, ValueError, OverflowError) as err:
         raise InputError(f"manifest of '{folder}' is damaged: {err!r}") from err
+    for shard in shards:
+        if Path(shard.name).name != shard.name or '\0' in shard.name:
+            raise InputError(f"manifest of '{folder}' names '{shard.name}', outside the folder")
+    return shards
 
 
 def _check_shard(path: Path, shard: Shard, verify: bool) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fuzzing import damaged, fuzzed, is_read
+from fuzzing import copied, damaged, fuzzed, is_read
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,6 +31,8 @@ from s3e_gnn_ros.retrieval.training import train_vocabulary
 from s3e_gnn_ros.retrieval.vocabulary_file import load_vocabulary, save_vocabulary
 from s3e_gnn_ros.training.checkpoint import load_checkpoint, save_checkpoint
 from s3e_gnn_ros.training.sequences import EmbeddingSequence, load_sequence, save_sequence
+from s3e_gnn_ros.training.shards import MANIFEST, ViewShards, write_manifest, write_shard
+from s3e_gnn_ros.training.view_group import UNBOUNDED, View, ViewGroup
 
 _RNG = np.random.default_rng(2)
 _ENCODER = EncoderConfig(
@@ -370,3 +372,62 @@ def _bomb(path: Path, name: str, packed: bytes, size: int, checksum: int) -> Non
     struct.pack_into('<H', data, at + 8, zipfile.ZIP_DEFLATED)
     struct.pack_into('<III', data, at + 14, checksum, len(packed), size)
     path.write_bytes(bytes(data))
+
+
+def _training_set(folder: Path) -> None:
+    def view(seed):
+        rng = np.random.default_rng(seed)
+        return View(
+            pixels=rng.integers(0, 255, (3, 1, 8, 8), np.uint8),
+            points_px=rng.uniform(0, 9, (3, 2)).astype(np.float32),
+            sizes_px=np.ones(3, np.float32),
+            angles_deg=np.zeros(3, np.float32),
+            is_detected=np.ones(3, np.bool_),
+            landmarks=np.zeros((3, 3), np.float32),
+            spacing=np.ones(3, np.float32),
+            image_size=np.array([10, 10], np.int32),
+        )
+
+    groups = [
+        ViewGroup((view(2 * k), view(2 * k + 1)), np.eye(2, dtype=np.float32), 's', UNBOUNDED, 'x')
+        for k in range(3)
+    ]
+    folder.mkdir()
+    shard = write_shard(folder / 'a.safetensors', groups)
+    write_manifest(folder, {}, [shard])
+
+
+def _read_training_set(folder: Path, *, verify: bool) -> None:
+    found = ViewShards(folder, verify=verify)
+    assert len(found) == len(found.scenes) == len(found.sources)
+    for group in range(len(found)):
+        found.read(group, ('pixels', 'overlap'))
+    found.read_all('overlap')
+
+
+@pytest.mark.parametrize('name', [MANIFEST, 'a.safetensors'])
+@pytest.mark.parametrize('verify', [True, False])
+def test_training_sets(name, verify, tmp_path):
+    whole, path = tmp_path / 'whole', tmp_path / 'set'
+    _training_set(whole)
+    _read_training_set(whole, verify=verify)
+
+    @fuzzed(40)
+    @given(damaged((whole / name).read_bytes(), is_text=name == MANIFEST))
+    def check(content):
+        copied(whole, path)
+        (path / name).write_bytes(content)
+        is_read(lambda: _read_training_set(path, verify=verify))
+
+    check()
+
+
+@pytest.mark.parametrize('name', ['../a.safetensors', '/dev/zero', 'b/a.safetensors'])
+def test_shards_lie_in_the_folder_of_their_manifest(name, tmp_path):
+    folder = tmp_path / 'set'
+    _training_set(folder)
+    manifest = json.loads((folder / MANIFEST).read_text())
+    manifest['shards'][0]['name'] = name
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match='outside the folder'):
+        ViewShards(folder)

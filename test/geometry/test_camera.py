@@ -96,3 +96,13 @@ def test_matrix():
 def test_impossible_cameras_are_refused(values, message):
     with pytest.raises(InputError, match=message):
         PinholeCamera(*values)
+
+
+@pytest.mark.parametrize(
+    ('model', 'count'),
+    [('plumb_bob', 3), ('plumb_bob', 8), ('equidistant', 5), ('rational_polynomial', 5)],
+)
+def test_a_wrong_number_of_coefficients_is_refused(model, count):
+    """OpenCV would fail later, in the middle of a frame."""
+    with pytest.raises(InputError, match=f'{model} has {count} coefficients instead of'):
+        PinholeCamera(640, 480, 500.0, 500.0, 320.0, 240.0, (0.1,) * count, model)

@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from message_strategies import messages, mutated
 from nav_msgs.msg import Odometry
-from node_rig import node_of
+from node_rig import is_bug, node_of
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, ChannelFloat32, CompressedImage, Image, PointCloud
 
 from s3e_gnn_ros import msg
@@ -299,6 +300,37 @@ def test_services(make, parameters, domain, tmp_path):
             whole = _requests(services[name], data.draw(_STEPS))
             wild = messages(services[name].srv_type.Request)
             rig.ask(name, data.draw((wild | mutated(whole) | mutated(whole)).map(Hidden)).message)
+            rig.settle()
+            rig.assert_no_bugs()
+
+        check()
+
+
+_VALUES = (
+    st.booleans()
+    | st.sampled_from((0, -1, 1, 2**31, -(2**63), 2**63 - 1))
+    | st.floats()
+    | st.sampled_from(('', 'bow', '/dev/zero', 'a' * 1000, 'line\nforged'))
+    | st.lists(st.floats(), max_size=8)
+    | st.lists(st.text(max_size=3), max_size=2)
+)
+
+
+@pytest.mark.parametrize('make', [LoopClosureNode, PoseGraphNode, DatabaseNode])
+def test_parameters(make, domain, tmp_path):
+    """Any value of any type: taken, or refused with a reason."""
+    with node_of(make, {**BOW, 'map.directory': str(tmp_path)}) as rig:
+        names = sorted(
+            parameter.name for parameter in rig.node.get_parameters_by_prefix('').values()
+        )
+
+        @fuzzed(100)
+        @given(st.lists(st.tuples(st.sampled_from(names), _VALUES), min_size=1, max_size=3))
+        def check(given_values):
+            for name, value in given_values:
+                (result,) = rig.node.set_parameters([Parameter(name, value=value)])
+                assert result.successful or result.reason, name
+                assert not is_bug(result.reason), result.reason
             rig.settle()
             rig.assert_no_bugs()
 

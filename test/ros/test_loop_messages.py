@@ -160,3 +160,15 @@ def test_a_covariance_of_zeros_is_refused():
     message = msg.LoopClosure()
     with pytest.raises(InputError, match='covariance'):
         lm.closure_from_message(message)
+
+
+@pytest.mark.parametrize('factor', [0.0, 0.5, 1e30, float('nan')])
+def test_an_embedding_that_is_not_of_unit_length_is_refused(factor):
+    """It would win, or lose, every comparison."""
+    vector = np.full(4, 0.5, np.float32)
+    message = lm.keyframe_summary(make_keyframe(0, False), 'odom', 'camera')
+    message.embedding = vector.tolist()
+    assert lm.keyframe_from_message(message).encoding is not None
+    message.embedding = (vector * np.float32(factor)).tolist()
+    with pytest.raises(InputError, match='length'):
+        lm.keyframe_from_message(message)

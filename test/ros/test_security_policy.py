@@ -83,7 +83,7 @@ def opened(make, parameters, folder) -> set[tuple[str, str]]:
         own = {('publish', each.topic_name) for each in node.publishers}
         own |= {('subscribe', each.topic_name) for each in node.subscriptions}
         own |= {('reply', each.service_name) for each in node.services}
-        for _ in range(100):
+        for _ in range(300):
             found = {
                 (verb, name)
                 for verb, ask in KINDS.items()
