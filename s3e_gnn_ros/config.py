@@ -276,6 +276,20 @@ class PoseGraphConfig(_Section, at_run_time=True):
     )
     odometry_min_sigma_m: float = _value(0.015, 'least odometry noise [m]', minimum=1e-6)
     odometry_min_sigma_deg: float = _value(0.7, 'least odometry noise [deg]', minimum=1e-6)
+    degrees_of_freedom: int = _value(
+        6,
+        '6, or 4: yaw and position alone; roll and pitch stay those of an odometry that knows '
+        'gravity (visual-inertial) and whose frame has z up',
+        minimum=4,
+        maximum=6,
+    )
+    odometry_tilt_sigma_deg: float = _value(
+        0.5,
+        'with 4 degrees of freedom: how far roll and pitch of odometry may be off, which is no '
+        'fault of a loop closure [deg]',
+        minimum=0.0,
+        maximum=10.0,
+    )
     robust_kernel: str = _value(
         'huber',
         'kernel on loop closures',
@@ -322,6 +336,12 @@ class PoseGraphConfig(_Section, at_run_time=True):
     scale_by_similarity: bool = _value(
         False, 'multiply the information of a closure by its similarity'
     )
+
+    def __post_init__(self) -> None:
+        """Refuse a value out of range, and five degrees of freedom, which mean nothing."""
+        super().__post_init__()
+        if self.degrees_of_freedom == 5:
+            raise ConfigError('degrees_of_freedom is 5 instead of 4 or 6')
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from s3e_gnn_ros.pose_graph.batch import is_indeterminate, poses_of
 from s3e_gnn_ros.pose_graph.chains import NO_PARENT
 from s3e_gnn_ros.pose_graph.closure_table import Closure, loops_of
 from s3e_gnn_ros.pose_graph.consistency import PairTable
+from s3e_gnn_ros.pose_graph.gravity import tilt_factor
 from s3e_gnn_ros.pose_graph.judge import Case, judge
 from s3e_gnn_ros.pose_graph.keyframe_table import KeyframeTable
 from s3e_gnn_ros.pose_graph.loops import chi2_threshold
@@ -104,7 +105,10 @@ class Inquest:
 
 
 def believed_graph(keyframes: KeyframeTable, few: Reduction, poses: NDArray[np.float64]) -> Any:
-    """Return a factor graph of odometry, with a prior on the first keyframe of each tree."""
+    """Return a factor graph of odometry, with a prior on the first keyframe of each tree.
+
+    Where gravity is known, roll and pitch are held as well.
+    """
     graph = gtsam.NonlinearFactorGraph()
     few.add_odometry(graph)
     has_anchor = False
@@ -116,4 +120,8 @@ def believed_graph(keyframes: KeyframeTable, few: Reduction, poses: NDArray[np.f
         place = gtsam.Pose3(poses[root])
         graph.add(gtsam.PriorFactorPose3(int(few.numbers[root]), place, noise))
         has_anchor = True
+    for number, row in enumerate(few.rows.tolist()):
+        up = keyframes.nodes[row].up
+        if up is not None:
+            graph.add(tilt_factor(number, up))
     return graph

@@ -27,6 +27,7 @@ class Node:
         T_odom_camera: (4, 4) drifting pose of the optical frame.
         edge: the odometry that leads to it; None where a piece of odometry begins.
         T_fixed: (4, 4) pose in the map that nothing may move; None for one that is free.
+        up: (3,) direction in its axes that points up, for good; None where it may tilt.
     """
 
     key: KeyframeKey
@@ -34,6 +35,12 @@ class Node:
     T_odom_camera: Pose
     edge: Edge | None = None
     T_fixed: Pose | None = None
+    up: NDArray[np.float64] | None = None
+
+    @property
+    def T(self) -> Pose:
+        """The pose it came with (4, 4): in the map where it is fixed, else by odometry."""
+        return self.T_odom_camera if self.T_fixed is None else self.T_fixed
 
 
 class KeyframeTable:
