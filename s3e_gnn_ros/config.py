@@ -389,6 +389,11 @@ class NodeConfig(_Section):
         maximum=1.0,
         at_run_time=True,
     )
+    solver_process: bool = _value(
+        True,
+        'solve the pose graph in a process of its own, and judge closures in another, so that '
+        'corrected odometry never waits for either',
+    )
     max_odometry_gap_s: float = _value(
         0.5, 'odometry is not interpolated over a larger gap [s]', minimum=0.0
     )

@@ -6,6 +6,7 @@ import numpy as np
 
 from s3e_gnn_ros.config import PoseGraphConfig
 from s3e_gnn_ros.geometry.se3 import Pose, check_pose, inverse
+from s3e_gnn_ros.pose_graph.check import Checker
 from s3e_gnn_ros.pose_graph.closure_table import edge_of
 from s3e_gnn_ros.pose_graph.edge import Edge
 from s3e_gnn_ros.pose_graph.graph_readings import GraphReadings
@@ -40,11 +41,14 @@ class PoseGraph(GraphReadings):
     Attributes:
         num_duplicates: closures ignored because the pair had one already.
         num_dropped: closures that waited too long for their keyframes.
+
+    Args:
+        config: noise, solver and checks.
+        checker: judges all closures together, elsewhere if it likes; on the spot when None.
     """
 
-    def __init__(self, config: PoseGraphConfig) -> None:
-        """Start empty."""
-        super().__init__(config)
+    def __init__(self, config: PoseGraphConfig, checker: Checker | None = None) -> None:
+        super().__init__(config, checker)
         self.num_duplicates = 0
         self.num_dropped = 0
 
