@@ -296,6 +296,7 @@ class GraphBuilder:
             self._attempt(partial(self.graph.add_closure, closure))
         for action, pair in self._edits.all():
             self._attempt(partial(EDITS[action], self.graph, *pair))
+        self._attempt(self.graph.update)  # whoever reads it next does not see odometry alone
 
     def _attempt(self, call: Callable[[], object]) -> bool:
         try:
