@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +14,7 @@ from s3e_gnn_ros.pose_graph.check import Check, CheckResult, LocalChecker
 from s3e_gnn_ros.pose_graph.child import ChildDiedError, ChildProcess, serve
 from s3e_gnn_ros.pose_graph.keyframe_table import OdometryColumns
 from s3e_gnn_ros.pose_graph.loops import Loops
+from s3e_gnn_ros.pose_graph.wire import Message
 
 _NICE = 5
 """A check may take its time; what it competes with on a small computer may not."""
@@ -29,17 +32,18 @@ class RemoteChecker:
     def __init__(self, config: PoseGraphConfig) -> None:
         self._config = config
         self._child: ChildProcess | None = None
+        self._sender: threading.Thread | None = None
 
     def begin(self, check: Check) -> None:
-        """Hand a check over."""
+        """Hand a check over, without waiting until it has been taken: that may start up first."""
         try:
             if self._child is None:
                 self._child = ChildProcess(__name__)
-                self._child.send({'config': dataclasses.asdict(self._config)})
-                self._child.receive()
-            self._child.send(_columns(check))
         except ChildDiedError:
-            self._end()
+            return  # as is told when the result is asked for
+        message = {'config': dataclasses.asdict(self._config), **_columns(check)}
+        self._sender = threading.Thread(target=_send, args=(self._child, message), daemon=True)
+        self._sender.start()
 
     def result(self, *, wait: bool) -> CheckResult | None:
         """Return what it has found; None: nothing yet.
@@ -61,7 +65,14 @@ class RemoteChecker:
     def _end(self) -> None:
         if self._child is not None:
             self._child.close()
-        self._child = None
+        if self._sender is not None:
+            self._sender.join()
+        self._child = self._sender = None
+
+
+def _send(child: ChildProcess, message: Message) -> None:
+    with contextlib.suppress(ChildDiedError):  # as is told when the result is asked for
+        child.send(message)
 
 
 def _columns(check: Check) -> dict[str, Any]:
@@ -102,10 +113,8 @@ class _Server:
         self._checker: LocalChecker | None = None
 
     def answer(self, message: dict[str, Any]) -> dict[str, Any]:
-        if 'config' in message:
+        if self._checker is None:
             self._checker = LocalChecker(PoseGraphConfig(**message['config']))
-            return {}
-        assert self._checker is not None
         self._checker.begin(_check(message))
         result = self._checker.result(wait=True)
         assert result is not None
