@@ -20,7 +20,7 @@ def _value(
     *,
     minimum: float | None = None,
     maximum: float | None = None,
-    choices: tuple[str, ...] = (),
+    choices: tuple[str | int, ...] = (),
     at_run_time: bool | None = None,
 ) -> Any:
     """Declare one leaf of the tree with what a ROS parameter descriptor needs.
@@ -30,7 +30,7 @@ def _value(
         description: of one line, with the unit.
         minimum: least value.
         maximum: largest value.
-        choices: all values of a text.
+        choices: all values there are.
         at_run_time: a node that is configured takes a change; None: as its section says.
     """
     metadata = {
@@ -280,8 +280,7 @@ class PoseGraphConfig(_Section, at_run_time=True):
         6,
         '6, or 4: yaw and position alone; roll and pitch stay those of an odometry that knows '
         'gravity (visual-inertial) and whose frame has z up',
-        minimum=4,
-        maximum=6,
+        choices=(6, 4),
     )
     odometry_tilt_sigma_deg: float = _value(
         0.5,
@@ -336,12 +335,6 @@ class PoseGraphConfig(_Section, at_run_time=True):
     scale_by_similarity: bool = _value(
         False, 'multiply the information of a closure by its similarity'
     )
-
-    def __post_init__(self) -> None:
-        """Refuse a value out of range, and five degrees of freedom, which mean nothing."""
-        super().__post_init__()
-        if self.degrees_of_freedom == 5:
-            raise ConfigError('degrees_of_freedom is 5 instead of 4 or 6')
 
 
 @dataclass(frozen=True)
@@ -509,7 +502,7 @@ class Leaf:
     description: str
     minimum: float | None
     maximum: float | None
-    choices: tuple[str, ...]
+    choices: tuple[str | int, ...]
     at_run_time: bool
 
 
@@ -599,7 +592,7 @@ def _check_leaf(item: dataclasses.Field[Any], value: Any) -> None:
     meta = item.metadata
     if meta['choices'] and value not in meta['choices']:
         raise ConfigError(
-            f"{item.name} is '{value}' instead of one of {', '.join(meta['choices'])}"
+            f'{item.name} is {value!r} instead of one of {", ".join(map(str, meta["choices"]))}'
         )
     if expected is tuple and len(value) != len(default):
         raise ConfigError(f'{item.name} has {len(value)} values instead of {len(default)}')

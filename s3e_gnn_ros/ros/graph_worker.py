@@ -184,7 +184,8 @@ class GraphWorker:
         try:
             work()
         except InputError as err:
-            self._drop('refused', str(err))
+            if not self._is_closing:  # else that is why
+                self._drop('refused', str(err))
 
     def _add_batch(
         self, keyframes: Sequence[KeyframePose], closures: Sequence[LoopClosure]

@@ -49,7 +49,7 @@ def pair_of(closure: LoopClosure) -> tuple[KeyframeKey, KeyframeKey]:
 
 
 def test_five_degrees_of_freedom_mean_nothing() -> None:
-    with pytest.raises(ConfigError, match='degrees_of_freedom is 5 instead of 4 or 6'):
+    with pytest.raises(ConfigError, match='degrees_of_freedom is 5 instead of one of 6, 4'):
         PoseGraphConfig(degrees_of_freedom=5)
 
 
