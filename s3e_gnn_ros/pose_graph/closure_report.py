@@ -13,7 +13,7 @@ from s3e_gnn_ros.pose_graph.batch import is_indeterminate
 from s3e_gnn_ros.pose_graph.chains import OdometryTrees
 from s3e_gnn_ros.pose_graph.check import believed_graph
 from s3e_gnn_ros.pose_graph.closure_table import Closure, ClosureTable, Pair, loops_of
-from s3e_gnn_ros.pose_graph.consistency import odometry_distances, oriented, ring_distances
+from s3e_gnn_ros.pose_graph.consistency import measure_rings, odometry_distances, oriented
 from s3e_gnn_ros.pose_graph.gnc import gnc
 from s3e_gnn_ros.pose_graph.keyframe_table import KeyframeTable, OdometryColumns
 from s3e_gnn_ros.pose_graph.loops import Loops, chi2_threshold
@@ -109,7 +109,7 @@ def _count_rings(
     is_ring = (trees_of == trees_of[:, row, None]).all(axis=0)
     is_ring[row] = False
     others = np.flatnonzero(is_ring)
-    distances = ring_distances(trees, loops, np.full(len(others), row), others)
+    distances = measure_rings(trees, loops, np.full(len(others), row), others).distances
     return len(others), int((distances <= threshold).sum())
 
 
