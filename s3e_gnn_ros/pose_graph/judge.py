@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,8 @@ def judge(case: Case, use_gnc: bool, threshold: float) -> Verdict:
         RuntimeError: gtsam cannot solve the graph.
     """
     present = _settled(case, case.is_in | case.pinned, case.values, threshold)
-    return cheapest(case, [present, *proposals(case, use_gnc, threshold).values()], threshold)
+    others = [propose() for propose in proposals(case, use_gnc, threshold).values()]
+    return cheapest(case, [present, *others], threshold)
 
 
 def cheapest(case: Case, verdicts: Sequence[Verdict], threshold: float) -> Verdict:
@@ -114,37 +116,34 @@ def _supported(case: Case) -> NDArray[np.bool_]:
     return case.pairs.supporters > 0
 
 
-def proposals(case: Case, use_gnc: bool, threshold: float) -> dict[str, Verdict]:
-    """Return what each method makes of the closures, by its name.
+def proposals(case: Case, use_gnc: bool, threshold: float) -> dict[str, Callable[[], Verdict]]:
+    """Return what finds out what each method makes of the closures, by the method's name.
 
     All start from odometry, not from the estimate that wrong loops have bent: ``growth`` from
     odometry alone, ``clusters`` from the closures that a neighbour agrees with, ``PCM`` from a
     consistent set, ``GNC`` from all closures, ``GNC in clusters`` and ``GNC in PCM`` from those
     sets. Each set takes in what agrees with the poses it leads to, and loses what does not, until
-    it stays as it is.
+    it stays as it is. They raise RuntimeError where gtsam cannot solve the graph.
 
     Args:
         case: the graph and its closures.
         use_gnc: whether GNC makes proposals.
         threshold: chi2 beyond which a closure does not agree with the poses.
-
-    Raises:
-        RuntimeError: gtsam cannot solve the graph.
     """
-    out = {'growth': _settled(case, case.pinned, case.unbent, threshold)}
+    starts: dict[str, NDArray[np.bool_]] = {}
     supported = _supported(case)
     if supported.any():
-        out['clusters'] = _settled(case, supported | case.pinned, case.unbent, threshold)
-    if use_gnc and supported.any():
-        out['GNC in clusters'] = _by_gnc(case, supported | case.pinned, threshold)
-    agree = None if case.pairs is None else case.pairs.consistent_set() | case.pinned
-    if agree is not None:
-        out['PCM'] = _settled(case, agree, case.unbent, threshold)
+        starts['clusters'] = supported | case.pinned
+    if case.pairs is not None:
+        starts['PCM'] = case.pairs.consistent_set() | case.pinned
+    out = {'growth': partial(_settled, case, case.pinned, case.unbent, threshold)}
+    for name, start in starts.items():
+        out[name] = partial(_settled, case, start, case.unbent, threshold)
     if use_gnc:
-        out['GNC'] = _by_gnc(case, np.ones(len(case.loops), bool), threshold)
-    if use_gnc and agree is not None:
-        out['GNC in PCM'] = _by_gnc(case, agree, threshold)
-    return out
+        out['GNC'] = partial(_by_gnc, case, np.ones(len(case.loops), bool), threshold)
+        for name, start in starts.items():
+            out[f'GNC in {name}'] = partial(_by_gnc, case, start, threshold)
+    return dict(out)
 
 
 def _by_gnc(case: Case, start: NDArray[np.bool_], threshold: float) -> Verdict:

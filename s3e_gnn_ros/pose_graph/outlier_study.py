@@ -230,7 +230,7 @@ def _propose(problem: Problem, names: Sequence[str]) -> _Solution:
         problem.base, problem.loops, pairs, nothing, nothing, problem.initial, problem.initial
     )
     made = proposals(case, True, threshold)
-    verdict = cheapest(case, [made[name] for name in names if name in made], threshold)
+    verdict = cheapest(case, [made[name]() for name in names if name in made], threshold)
     return poses_of(verdict.values), verdict.is_in
 
 

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from aliased import SIGMAS, chain, columns, make_drive
@@ -114,3 +116,26 @@ def test_a_closure_against_odometry_disobeys():
     assert not pairs.obeys[3]
     assert not pairs.consistent_set()[3]
     assert pairs.obeys.sum() == len(loops) - 1
+
+
+def test_neighbours_that_say_the_same_support_each_other() -> None:
+    """Over a step or two of odometry; not over a lap, and not what is wrong at random."""
+    drive = make_drive(4, laps=2)
+    rng = np.random.default_rng(0)
+    wrong = [5, 20, 33]
+    for k in wrong:
+        closure = drive.closures[k]
+        T = closure.T_match_query @ expmap(rng.normal(0, 1, 6))
+        drive.closures[k] = dataclasses.replace(closure, T_match_query=T)
+    pairs = PairTable(THRESHOLD)
+    pairs.extend(OdometryTrees(*chain(drive.odometry, SIGMAS)), columns(drive))
+    supporters = pairs.supporters
+    assert (supporters[wrong] == 0).all()
+    right = np.delete(np.arange(len(supporters)), wrong)
+    assert (supporters[right] > 0).mean() > 0.9
+    assert supporters.max() < 20  # of 40 closures that nearly all agree
+    # Where odometry is much less sure than the closures, agreement with a neighbour says little.
+    blunt = PairTable(THRESHOLD)
+    blunt.extend(OdometryTrees(*chain(drive.odometry, 20 * SIGMAS)), columns(drive))
+    assert (blunt.supporters == 0).all()
+    assert blunt.agrees.sum() > 0
