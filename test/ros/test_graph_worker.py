@@ -40,7 +40,7 @@ class Bench:
             make_graph,
         )
 
-    def rest(self, limit_s=25.0):
+    def rest(self, limit_s=120.0):
         """Tick as the node does until all is in the snapshot."""
         end_s = time.monotonic() + limit_s
         while self.worker.depth or self.worker.is_busy:
