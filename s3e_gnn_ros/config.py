@@ -20,7 +20,7 @@ def _value(
     *,
     minimum: float | None = None,
     maximum: float | None = None,
-    choices: tuple[str, ...] = (),
+    choices: tuple[str | int, ...] = (),
     at_run_time: bool | None = None,
 ) -> Any:
     """Declare one leaf of the tree with what a ROS parameter descriptor needs.
@@ -30,7 +30,7 @@ def _value(
         description: of one line, with the unit.
         minimum: least value.
         maximum: largest value.
-        choices: all values of a text.
+        choices: all values there are.
         at_run_time: a node that is configured takes a change; None: as its section says.
     """
     metadata = {
@@ -276,6 +276,19 @@ class PoseGraphConfig(_Section, at_run_time=True):
     )
     odometry_min_sigma_m: float = _value(0.015, 'least odometry noise [m]', minimum=1e-6)
     odometry_min_sigma_deg: float = _value(0.7, 'least odometry noise [deg]', minimum=1e-6)
+    degrees_of_freedom: int = _value(
+        6,
+        '6, or 4: yaw and position alone; roll and pitch stay those of an odometry that knows '
+        'gravity (visual-inertial) and whose frame has z up',
+        choices=(6, 4),
+    )
+    odometry_tilt_sigma_deg: float = _value(
+        0.5,
+        'with 4 degrees of freedom: how far roll and pitch of odometry may be off, which is no '
+        'fault of a loop closure [deg]',
+        minimum=0.0,
+        maximum=10.0,
+    )
     robust_kernel: str = _value(
         'huber',
         'kernel on loop closures',
@@ -368,6 +381,11 @@ class NodeConfig(_Section):
         minimum=0.0,
         maximum=1.0,
         at_run_time=True,
+    )
+    solver_process: bool = _value(
+        True,
+        'solve the pose graph in a process of its own, and judge closures in another, so that '
+        'corrected odometry never waits for either',
     )
     max_odometry_gap_s: float = _value(
         0.5, 'odometry is not interpolated over a larger gap [s]', minimum=0.0
@@ -484,7 +502,7 @@ class Leaf:
     description: str
     minimum: float | None
     maximum: float | None
-    choices: tuple[str, ...]
+    choices: tuple[str | int, ...]
     at_run_time: bool
 
 
@@ -574,7 +592,7 @@ def _check_leaf(item: dataclasses.Field[Any], value: Any) -> None:
     meta = item.metadata
     if meta['choices'] and value not in meta['choices']:
         raise ConfigError(
-            f"{item.name} is '{value}' instead of one of {', '.join(meta['choices'])}"
+            f'{item.name} is {value!r} instead of one of {", ".join(map(str, meta["choices"]))}'
         )
     if expected is tuple and len(value) != len(default):
         raise ConfigError(f'{item.name} has {len(value)} values instead of {len(default)}')

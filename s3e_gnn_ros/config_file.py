@@ -48,7 +48,7 @@ def dump_config(config: Config) -> str:
             lines.append(f'    {section}:')
         value = list(leaf.default) if isinstance(leaf.default, tuple) else leaf.default
         text = yaml.safe_dump(value, default_flow_style=True).replace('\n...', '').strip()
-        note = f' ({" | ".join(leaf.choices)})' if leaf.choices else ''
+        note = f' ({" | ".join(map(str, leaf.choices))})' if leaf.choices else ''
         lines += [f'      # {leaf.description}{note}', f'      {name}: {text}']
     return '\n'.join(lines) + '\n'
 
@@ -92,7 +92,7 @@ def _default_text(value: Any) -> str:
 
 def _range_text(leaf: Leaf) -> str:
     if leaf.choices:
-        return ', '.join(leaf.choices)
+        return ', '.join(map(str, leaf.choices))
     if leaf.minimum is None and leaf.maximum is None:
         return ''
     if leaf.maximum is None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from s3e_gnn_ros.config import Config
 from s3e_gnn_ros.encoder.features import OrbExtractor
 from s3e_gnn_ros.errors import ConfigError, RecordingError
+from s3e_gnn_ros.evaluation.bench_back_end import time_back_end
 from s3e_gnn_ros.evaluation.bench_graph import GraphGrowth, time_graph, time_large_search
 from s3e_gnn_ros.evaluation.bench_learned import one_core, time_encoders, whole_keyframe
 from s3e_gnn_ros.evaluation.bench_memory import array_bytes, resident_bytes
@@ -52,6 +53,9 @@ _NOTES = (
     'other; + GNN + query: medians of adding a keyframe, of the query sub-graph and of the query',
     'made-up poses: laps of 100 with a loop at every tenth pose from the second lap on; the graph '
     'is updated after each pose, as it is for recorded ones',
+    'callback: keyframe, closure, update, and where it stands, through a check of all closures; '
+    'odometry gap: between two corrected poses at 200 Hz meanwhile; the graph in one process with '
+    'that, or in its own',
 )
 
 
@@ -188,6 +192,7 @@ class _Bench:
         if options.pose_sizes:
             self._progress('pose graph as a whole')
             self._others += time_sizes(options.pose_sizes, config, options.seed)
+            self._others += time_back_end(options.pose_sizes, config, options.seed)
         for path in options.g2o:
             self._progress(path.name)
             samples_ms = online_update_times(path, config) * 1e3

@@ -15,6 +15,7 @@ from s3e_gnn_ros.evaluation.bench_timing import Timing, measure
 from s3e_gnn_ros.geometry import se3
 from s3e_gnn_ros.geometry.trajectory import Trajectory
 from s3e_gnn_ros.pose_graph.graph import PoseGraph
+from s3e_gnn_ros.pose_graph.remote_graph import RemoteGraph
 from s3e_gnn_ros.types import KeyframeKey, LoopClosure
 
 _POSES_PER_LAP = 100
@@ -124,40 +125,49 @@ def _time_size(num_poses: int, config: PoseGraphConfig, seed: int) -> list[Timin
     plain = dataclasses.replace(config, pcm=False, gnc=False)
     pcm = dataclasses.replace(config, pcm=True, gnc=False, check_interval=_NEVER)
     gnc = dataclasses.replace(config, pcm=False, gnc=True, check_interval=_NEVER)
-    growing = _Growing(num_poses + _FURTHER, plain, seed)
+    growing = Growing(num_poses + _FURTHER, PoseGraph(plain), seed)
     growing.add(num_poses)
-    timings = [
+    timings: list[tuple[str, list[float]]] = [
         ('update of', [measure(partial(growing.add, 1)) for _ in range(_FURTHER)]),
         ('solve all of', [measure(growing.graph.finish)]),
     ]
     for name, settings in (('PCM of', pcm), ('GNC of', gnc)):
-        whole = _Growing(num_poses, settings, seed, _POSES_PER_WRONG)
+        graph = PoseGraph(settings)
+        whole = Growing(num_poses, graph, seed, _POSES_PER_WRONG)
         whole.add(num_poses)
-        timings.append((name, [measure(whole.graph.judge)]))
+        timings.append((name, [measure(graph.judge)]))
     return [Timing(f'{name} {num_poses:,} poses', np.array(ms)) for name, ms in timings]
 
 
-class _Growing:
+class Growing:
     """A made-up drive that goes on as far as it is told to.
+
+    Attributes:
+        graph: what it adds to.
 
     Args:
         num_poses: of the whole drive.
-        config: noise and solver.
+        graph: still empty.
         seed: of drift, loops and their noise.
         every_wrong: a closure of each so many poses is wrong; 0 for none.
     """
 
     def __init__(
-        self, num_poses: int, config: PoseGraphConfig, seed: int, every_wrong: int = 0
+        self, num_poses: int, graph: PoseGraph | RemoteGraph, seed: int, every_wrong: int = 0
     ) -> None:
         per_lap = min(_POSES_PER_LAP, max(4, num_poses // 4))
         truth = make_drive(num_poses, per_lap)
-        self.graph = PoseGraph(config)
+        self.graph = graph
         self._odometry = drift(truth, dataclasses.replace(_DRIFT, seed=seed))
         self._closures = make_closures(truth, np.random.default_rng(seed), per_lap)
         for query in list(self._closures)[:: max(1, every_wrong // _POSES_PER_LOOP)]:
             if every_wrong:
                 self._closures[query] = _elsewhere(self._closures[query])
+
+    @property
+    def newest(self) -> KeyframeKey:
+        """The keyframe that came last."""
+        return KeyframeKey(0, len(self.graph) - 1)
 
     def add(self, count: int) -> None:
         """Add so many poses with their closures, and solve, now and then on the way too."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import gtsam
@@ -58,7 +59,9 @@ def chordal_initial(graph: Any) -> Any | None:
         raise
 
 
-def optimise_batch(graph: Any, initial: Any) -> Any:
+def optimise_batch(
+    graph: Any, initial: Any, mend: Callable[[Any], Any] = lambda values: values
+) -> Any:
     """Find the best optimum that two starts of Levenberg-Marquardt reach.
 
     It starts from ``initial``, and from a chordal initialisation where that one promises more:
@@ -68,12 +71,14 @@ def optimise_batch(graph: Any, initial: Any) -> Any:
     Args:
         graph: gtsam.NonlinearFactorGraph of poses with at least one prior.
         initial: gtsam.Values that holds every variable of the graph.
+        mend: what the graph knows and chordal relaxation does not, done to its gtsam.Values.
 
     Returns:
         The optimised gtsam.Values of lower error.
     """
     best = levenberg_marquardt(graph, initial)
     chordal = chordal_initial(graph)
+    chordal = None if chordal is None else mend(chordal)
     if chordal is None or not graph.error(chordal) < graph.error(initial):
         return best
     other = levenberg_marquardt(graph, chordal)

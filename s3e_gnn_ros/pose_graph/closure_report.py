@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from s3e_gnn_ros.config import PoseGraphConfig
 from s3e_gnn_ros.pose_graph.batch import is_indeterminate
 from s3e_gnn_ros.pose_graph.chains import OdometryTrees
+from s3e_gnn_ros.pose_graph.check import believed_graph
 from s3e_gnn_ros.pose_graph.closure_table import Closure, ClosureTable, Pair, loops_of
-from s3e_gnn_ros.pose_graph.consistency import odometry_distances, oriented, ring_distances
+from s3e_gnn_ros.pose_graph.consistency import measure_rings, odometry_distances, oriented
 from s3e_gnn_ros.pose_graph.gnc import gnc
-from s3e_gnn_ros.pose_graph.inquest import believed_graph
-from s3e_gnn_ros.pose_graph.keyframe_table import KeyframeTable
+from s3e_gnn_ros.pose_graph.keyframe_table import KeyframeTable, OdometryColumns
 from s3e_gnn_ros.pose_graph.loops import Loops, chi2_threshold
 from s3e_gnn_ros.pose_graph.noise import robust_weights
 from s3e_gnn_ros.pose_graph.reduction import reduce, values_of
@@ -77,7 +77,8 @@ def report_closure(
     closure = closures.get(pair)
     judged = [each for each in closures.all() if each is closure or not each.is_removed]
     row = next(k for k, each in enumerate(judged) if each is closure)
-    loops, trees = loops_of(judged, keyframes.index), keyframes.trees()
+    loops, odometry = loops_of(judged, keyframes.index), keyframes.columns()
+    trees = odometry.trees()
     chi2 = float(loops.subset(np.array([row])).squared_residuals(poses)[0])
     kernel = robust_weights(np.sqrt([chi2]), config.robust_kernel, config.robust_threshold)
     max_chi2, max_pair_chi2 = map(
@@ -95,7 +96,7 @@ def report_closure(
         num_rings=num_rings,
         num_consistent=num_consistent,
         max_pair_chi2=max_pair_chi2,
-        gnc_weight=_gnc_weight(keyframes, trees, judged, row, poses, max_chi2),
+        gnc_weight=_gnc_weight(odometry, trees, loops, judged, row, poses, max_chi2),
     )
 
 
@@ -108,7 +109,7 @@ def _count_rings(
     is_ring = (trees_of == trees_of[:, row, None]).all(axis=0)
     is_ring[row] = False
     others = np.flatnonzero(is_ring)
-    distances = ring_distances(trees, loops, np.full(len(others), row), others)
+    distances = measure_rings(trees, loops, np.full(len(others), row), others).distances
     return len(others), int((distances <= threshold).sum())
 
 
@@ -120,20 +121,20 @@ def _odometry_chi2(trees: OdometryTrees, loops: Loops, row: int) -> float | None
 
 
 def _gnc_weight(
-    keyframes: KeyframeTable,
+    odometry: OdometryColumns,
     trees: OdometryTrees,
+    loops: Loops,
     closures: Sequence[Closure],
     row: int,
     poses: NDArray[np.float64],
     threshold: float,
 ) -> float | None:
-    loops = loops_of(closures, keyframes.index)
     few = reduce(trees, loops)
     # Pinned or not: what is asked is whether the others believe it.
     pinned = np.array([each.is_pinned and k != row for k, each in enumerate(closures)])
     try:
         result = gnc(
-            believed_graph(keyframes, few, poses),
+            believed_graph(odometry, few, poses),
             few.loops(loops),
             values_of(trees.poses_from(poses)[few.rows]),
             threshold,

@@ -9,22 +9,42 @@ and at least one is wrong. The largest set of which every two are consistent is 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from s3e_gnn_ros.geometry.se3 import inverse
 from s3e_gnn_ros.pose_graph.chains import OdometryTrees
 from s3e_gnn_ros.pose_graph.clique import large_clique
-from s3e_gnn_ros.pose_graph.loops import Loops
+from s3e_gnn_ros.pose_graph.loops import DIMENSIONS, Loops
 from s3e_gnn_ros.pose_graph.twists import adjoints, logmaps, squared_distances
 
 _CHUNK = 20_000
 """Pairs at once: a few 10 MB of covariances."""
 
 
-def ring_distances(
+_SHARP = 4.0
+"""Up to it a ring says as much of its closures as of odometry: twice as unsure as they are."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rings:
+    """M rings of two closures.
+
+    Attributes:
+        distances: (M,) squared Mahalanobis distance of each ring's residual.
+        blurs: (M,) covariance of the residual over that of the closures alone, in the mean over
+            the six degrees of freedom; 1 where odometry adds nothing.
+    """
+
+    distances: NDArray[np.float64]
+    blurs: NDArray[np.float64]
+
+
+def measure_rings(
     trees: OdometryTrees, loops: Loops, a: NDArray[np.int64], b: NDArray[np.int64]
-) -> NDArray[np.float64]:
+) -> Rings:
     """Return how far (chi2, six degrees of freedom) rings of two closures are from closing.
 
     All noise is moved to the frame of the root of the queries as if the ring closed, which holds
@@ -35,19 +55,19 @@ def ring_distances(
         loops: K closures.
         a: (M,) rows of ``loops``.
         b: (M,) rows; odometry must tie ``i`` of a with ``i`` of b, and ``j`` with ``j``.
-
-    Returns:
-        (M,) squared Mahalanobis distance of each ring's residual.
     """
     P_i, P_j = trees.poses_in_root[loops.i], trees.poses_in_root[loops.j]
     # A perturbation at a query, and one at the root of its match, seen from the query's root.
     from_query, from_match_root = adjoints(P_j), adjoints(P_j @ inverse(P_i @ loops.T_i_j))
     noise = _moved(loops.covariances, from_query)
     way = _moved(trees.spreads(loops.i[a], loops.i[b]), from_match_root[a])
-    covariance = noise[a] + noise[b] + way + trees.spreads(loops.j[a], loops.j[b])
+    own = noise[a] + noise[b]
+    covariance = own + way + trees.spreads(loops.j[a], loops.j[b])
     T_aj_bj = inverse(loops.T_i_j)[a] @ trees.poses(loops.i[a], loops.i[b]) @ loops.T_i_j[b]
     twists = logmaps(T_aj_bj @ trees.poses(loops.j[b], loops.j[a]))
-    return squared_distances((from_query[a] @ twists[..., None])[..., 0], covariance)
+    distances = squared_distances((from_query[a] @ twists[..., None])[..., 0], covariance)
+    blurs = np.trace(np.linalg.solve(own, covariance), axis1=1, axis2=2) / DIMENSIONS
+    return Rings(distances, np.asarray(blurs))
 
 
 class PairTable:
@@ -56,6 +76,8 @@ class PairTable:
     Attributes:
         agrees: (K, K) symmetric: the ring of two closures closes.
         has_ring: (K, K) symmetric: odometry makes a ring of two different closures.
+        supporters: (K,) number of other closures that agree with each by a ring in which odometry
+            is so short that agreement by chance is unlikely.
         obeys: (K,) the closure agrees with odometry itself, or odometry does not lead from its
             one end to the other.
         groups: (K,) number of the pair of odometry trees that the closure ties together.
@@ -73,6 +95,7 @@ class PairTable:
         self.agrees = np.zeros((0, 0), bool)
         self.has_ring = np.zeros((0, 0), bool)
         self.obeys = np.zeros(0, bool)
+        self.supporters = np.zeros(0, np.int64)
         self.groups = np.zeros(0, np.int64)
 
     def extend(self, trees: OdometryTrees, loops: Loops) -> None:
@@ -87,6 +110,7 @@ class PairTable:
         pairs = np.stack([trees.roots[loops.i], trees.roots[loops.j]], axis=1)
         self.groups = np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1)
         self.agrees, self.has_ring = _grown(self.agrees, K), _grown(self.has_ring, K)
+        self.supporters = np.concatenate([self.supporters, np.zeros(K - known, np.int64)])
         a, b = np.nonzero(np.tri(K, K, -1, dtype=bool)[known:])
         a += known
         is_ring = self.groups[a] == self.groups[b]
@@ -94,8 +118,12 @@ class PairTable:
         self.has_ring[a, b] = self.has_ring[b, a] = True
         for start in range(0, len(a), _CHUNK):
             rows, columns = a[start : start + _CHUNK], b[start : start + _CHUNK]
-            closes = ring_distances(trees, loops, rows, columns) <= self._threshold
+            rings = measure_rings(trees, loops, rows, columns)
+            closes = rings.distances <= self._threshold
             self.agrees[rows, columns] = self.agrees[columns, rows] = closes
+            is_sharp = closes & (rings.blurs <= _SHARP)
+            both = np.concatenate([rows[is_sharp], columns[is_sharp]])
+            self.supporters += np.bincount(both, minlength=K)
         new = odometry_distances(trees, loops.subset(np.arange(known, K))) <= self._threshold
         self.obeys = np.concatenate([self.obeys, new])
 

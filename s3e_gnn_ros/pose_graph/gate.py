@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from s3e_gnn_ros.config import PoseGraphConfig
 from s3e_gnn_ros.geometry.se3 import inverse
+from s3e_gnn_ros.pose_graph.check import Checker
 from s3e_gnn_ros.pose_graph.closure_table import Closure, ClosureTable, Pair, loops_of
 from s3e_gnn_ros.pose_graph.edge import Edge
-from s3e_gnn_ros.pose_graph.inquest import Inquest
+from s3e_gnn_ros.pose_graph.inquest import Finding, Inquest
 from s3e_gnn_ros.pose_graph.keyframe_table import KeyframeTable
 from s3e_gnn_ros.pose_graph.loops import chi2_threshold
 from s3e_gnn_ros.pose_graph.skeleton import Skeleton
@@ -24,6 +25,7 @@ class Gate:
         closures: of the graph.
         skeleton: holds the solver.
         config: the methods and their probabilities.
+        checker: judges all closures together; on the spot when None.
     """
 
     def __init__(
@@ -32,17 +34,23 @@ class Gate:
         closures: ClosureTable,
         skeleton: Skeleton,
         config: PoseGraphConfig,
+        checker: Checker | None = None,
     ) -> None:
         self._keyframes = keyframes
         self._closures = closures
         self._skeleton = skeleton
         self._threshold = chi2_threshold(config.inlier_probability)
-        self._inquest = Inquest(config)
+        self._inquest = Inquest(config, checker)
 
     @property
     def num_checks(self) -> int:
         """How often all closures were judged."""
         return self._inquest.num_checks
+
+    @property
+    def is_checking(self) -> bool:
+        """Whether a check is under way, whose result is still to come in."""
+        return self._inquest.is_running
 
     def note_keyframe(self) -> None:
         """Count a keyframe: checks keep a distance."""
@@ -83,6 +91,7 @@ class Gate:
             self._inquest.forget_pairs()
         closure.is_removed = False
         if not closure.is_in:
+            self._inquest.annul()
             self._put_in(closure)
 
     def pin(self, pair: Pair, pinned: bool) -> None:
@@ -90,7 +99,8 @@ class Gate:
         if pinned:
             self.restore(pair)
         self._closures.get(pair).is_pinned = pinned
-        self._inquest.is_due = self._inquest.has_news = True
+        self._inquest.annul()
+        self._inquest.is_due = True
 
     def notice_contradictions(self) -> None:
         """After loops were folded in: let in what agrees now, and note what no longer does."""
@@ -106,28 +116,54 @@ class Gate:
                 self._inquest.is_due = True
 
     def check_if_due(self) -> None:
-        """Judge all closures where some contradict, and long enough after the last time."""
-        if self._inquest.is_time(len(self._keyframes)):
-            self.check()
+        """Have all closures judged where some contradict, and long enough after the last time."""
+        self._take_in(wait=False)
+        if not self.is_checking and self._inquest.is_time(len(self._keyframes)):
+            self._begin()
+            self._take_in(wait=False)
 
     def check_news(self) -> None:
         """Judge all closures where anything has changed since the last time."""
+        self._take_in(wait=True)
         if self._inquest.has_news:
             self.check()
 
     def check(self) -> None:
-        """Judge all closures, and rebuild the graph where that changes which are in."""
+        """Judge all closures now, and rebuild the graph where that changes which are in."""
+        self._take_in(wait=True)
+        self._begin()
+        self._take_in(wait=True)
+
+    def _begin(self) -> None:
         closures = self._closures.candidates()
-        if not (closures and self._inquest.is_on):
+        if closures and self._inquest.is_on:
+            self._inquest.begin(self._keyframes, closures, self._skeleton.poses())
+
+    def _take_in(self, *, wait: bool) -> None:
+        """Let the check under way have its effect, if it has ended."""
+        finding = self._inquest.finding(wait=wait)
+        if finding is not None:
+            self._apply(finding)
+
+    def _apply(self, finding: Finding) -> None:
+        """Rebuild the graph where other closures are to be in it.
+
+        Those that came since the check began are offered to the new graph one by one.
+        """
+        judged = finding.closures
+        if [closure.is_in for closure in judged] == finding.is_in.tolist():
             return
-        poses = self._skeleton.poses()
-        belong, poses = self._inquest.run(self._keyframes, closures, poses)
-        if [closure.is_in for closure in closures] == belong.tolist():
-            return
-        for closure, belongs in zip(closures, belong.tolist(), strict=True):
+        present = self._skeleton.poses()
+        known = set(judged)
+        newer = [closure for closure in self._closures.candidates() if closure not in known]
+        for closure in newer:
+            closure.is_in = False
+        for closure, belongs in zip(judged, finding.is_in.tolist(), strict=True):
             closure.is_in = belongs
-        self._skeleton.rebuild_from(poses)
+        self._skeleton.rebuild_from(self._keyframes.continued(finding.poses, present))
         self._skeleton.update()
+        for closure in newer:
+            self._admit(closure)
 
     def _admit(self, closure: Closure) -> None:
         """Put a closure in, unless it contradicts the map and a check can still decide."""

@@ -6,11 +6,13 @@ import numpy as np
 
 from s3e_gnn_ros.config import PoseGraphConfig
 from s3e_gnn_ros.geometry.se3 import Pose, check_pose, inverse
+from s3e_gnn_ros.pose_graph.check import Checker
 from s3e_gnn_ros.pose_graph.closure_table import edge_of
 from s3e_gnn_ros.pose_graph.edge import Edge
 from s3e_gnn_ros.pose_graph.graph_readings import GraphReadings
+from s3e_gnn_ros.pose_graph.gravity import loosened, up_in
 from s3e_gnn_ros.pose_graph.keyframe_table import Node, name_of
-from s3e_gnn_ros.pose_graph.noise import odometry_sigmas
+from s3e_gnn_ros.pose_graph.noise import odometry_covariance
 from s3e_gnn_ros.types import KeyframeKey, LoopClosure
 
 __all__ = ['MAX_PENDING', 'Edge', 'PoseGraph']
@@ -28,6 +30,8 @@ class PoseGraph(GraphReadings):
     its odometry pose. The first closure between two pieces moves the younger one as a rigid body
     onto the older, and its anchor goes: no prior pulls at the result.
 
+    With four degrees of freedom all poses keep the roll and pitch of odometry (:mod:`gravity`).
+
     A closure that agrees with the map enters it at once. One that does not waits outside for the
     next check, in which all closures are judged together (PCM and GNC, as configured); those that
     lose are taken out, stay known, and are judged again each time.
@@ -37,11 +41,14 @@ class PoseGraph(GraphReadings):
     Attributes:
         num_duplicates: closures ignored because the pair had one already.
         num_dropped: closures that waited too long for their keyframes.
+
+    Args:
+        config: noise, solver and checks.
+        checker: judges all closures together, elsewhere if it likes; on the spot when None.
     """
 
-    def __init__(self, config: PoseGraphConfig) -> None:
-        """Start empty."""
-        super().__init__(config)
+    def __init__(self, config: PoseGraphConfig, checker: Checker | None = None) -> None:
+        super().__init__(config, checker)
         self.num_duplicates = 0
         self.num_dropped = 0
 
@@ -75,20 +82,20 @@ class PoseGraph(GraphReadings):
         node = Node(key, stamp_ns, T)
         if T_map_camera_fixed is not None:
             node.T_fixed = check_pose(T_map_camera_fixed, f'fixed pose of {name_of(key)}')
+        elif self._config.degrees_of_freedom == 4:
+            node.up = up_in(T)
         before = self._keyframes.before(key, stamp_ns)
         if before is not None and odom_frame_continues and node.T_fixed is None:
             T_i_j = inverse(before.T_odom_camera) @ T
-            sigmas = odometry_sigmas(T_i_j, self._config)
-            node.edge = Edge(before.key, key, T_i_j, np.diag(sigmas**2))
+            covariance = odometry_covariance(before.T_odom_camera, T, self._config)
+            node.edge = Edge(before.key, key, T_i_j, covariance)
         self._skeleton.settle()
         self._keyframes.add(node)
         self._skeleton.add(node)
         self._gate.note_keyframe()
         for pair in [pair for pair in self._pending if key in pair]:
             if pair[0] in self._keyframes.index and pair[1] in self._keyframes.index:
-                self._gate.offer(
-                    edge_of(self._pending.pop(pair), self._config.scale_by_similarity)
-                )
+                self._gate.offer(self._constraint(self._pending.pop(pair)))
 
     def add_closure(self, closure: LoopClosure) -> bool:
         """Add a loop closure; returns whether it entered the graph.
@@ -105,7 +112,7 @@ class PoseGraph(GraphReadings):
             self.num_duplicates += 1
             return False
         if edge.i in self._keyframes.index and edge.j in self._keyframes.index:
-            return self._gate.offer(edge)
+            return self._gate.offer(self._constraint(closure))
         if len(self._pending) >= MAX_PENDING:
             del self._pending[next(iter(self._pending))]
             self.num_dropped += 1
@@ -127,7 +134,7 @@ class PoseGraph(GraphReadings):
             self._pending[pair] = closure
         if pair not in self._closures:
             return pair not in self._pending and self.add_closure(closure)
-        return self._gate.replace(pair, edge)
+        return self._gate.replace(pair, self._constraint(closure))
 
     def remove_closure(self, match: KeyframeKey, query: KeyframeKey) -> None:
         """Take a closure out; the graph becomes one that never had it. It stays known.
@@ -203,3 +210,12 @@ class PoseGraph(GraphReadings):
         self._skeleton.update()
         self._gate.check_news()
         self._skeleton.finish()
+
+    def _constraint(self, closure: LoopClosure) -> Edge:
+        """Return what a closure between known keyframes is to the solver."""
+        edge = edge_of(closure, self._config.scale_by_similarity)
+        if self._config.degrees_of_freedom == 6:
+            return edge
+        i, j = (self._keyframes.nodes[self._keyframes.index[key]] for key in (edge.i, edge.j))
+        sigma_rad = np.radians(self._config.odometry_tilt_sigma_deg)
+        return loosened(edge, up_in(i.T), up_in(j.T), sigma_rad)

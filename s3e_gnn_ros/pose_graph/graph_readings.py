@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from s3e_gnn_ros.config import PoseGraphConfig
+from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.geometry.se3 import Pose, inverse
+from s3e_gnn_ros.pose_graph.check import Checker
 from s3e_gnn_ros.pose_graph.closure_report import ClosureReport, report_closure
 from s3e_gnn_ros.pose_graph.closure_table import ClosureTable, Pair, loops_of
 from s3e_gnn_ros.pose_graph.edge import Edge
 from s3e_gnn_ros.pose_graph.g2o import G2oGraph
 from s3e_gnn_ros.pose_graph.gate import Gate
+from s3e_gnn_ros.pose_graph.graph_columns import GraphColumns, Standing
 from s3e_gnn_ros.pose_graph.keyframe_table import KeyframeTable
 from s3e_gnn_ros.pose_graph.noise import robust_weights
 from s3e_gnn_ros.pose_graph.skeleton import Skeleton
@@ -23,14 +28,16 @@ class GraphReadings:
 
     Args:
         config: noise, solver and checks.
+        checker: judges all closures together; on the spot when None.
     """
 
-    def __init__(self, config: PoseGraphConfig) -> None:
+    def __init__(self, config: PoseGraphConfig, checker: Checker | None = None) -> None:
         self._config = config
         self._keyframes = KeyframeTable()
         self._closures = ClosureTable()
         self._skeleton = Skeleton(self._keyframes, self._closures, config)
-        self._gate = Gate(self._keyframes, self._closures, self._skeleton, config)
+        tables = self._keyframes, self._closures
+        self._gate = Gate(*tables, self._skeleton, config, checker)
         self._pending: dict[Pair, LoopClosure] = {}
 
     def __len__(self) -> int:
@@ -87,6 +94,11 @@ class GraphReadings:
         """How often all closures were judged."""
         return self._gate.num_checks
 
+    @property
+    def is_checking(self) -> bool:
+        """Whether a check is under way elsewhere; an update after its end takes its result in."""
+        return self._gate.is_checking
+
     def closure_weights(self) -> list[tuple[KeyframeKey, KeyframeKey, float]]:
         """Return match, query and weight of all closures known.
 
@@ -126,6 +138,37 @@ class GraphReadings:
         """
         return self._skeleton.pose(self._keyframes.row(key))
 
+    def standing(self, key: KeyframeKey) -> Standing:
+        """Return where a keyframe stands in the map, and how surely.
+
+        Raises:
+            InputError: there is no such keyframe.
+        """
+        T_map_camera, is_tied = self.pose(key), self.is_tied(key)
+        try:
+            covariance = self.marginal_covariance(key)
+        except InputError:
+            covariance = None
+        return Standing(T_map_camera, is_tied, covariance)
+
+    def columns(self) -> GraphColumns:
+        """Return everything there is to show, as columns."""
+        closures, edges = self.closure_weights(), self.odometry_edges + self.closure_edges
+        index = self._keyframes.index
+        keys = self.keys
+        return GraphColumns(
+            keys=np.array(keys, dtype=np.int64).reshape(-1, 2),
+            stamps_ns=self.stamps_ns,
+            T_map_camera=self.poses(),
+            is_tied=np.array([self.is_tied(key) for key in keys], dtype=bool),
+            edges=_rows([(index[edge.i], index[edge.j]) for edge in edges]),
+            edge_poses=np.array([edge.T_i_j for edge in edges]).reshape(-1, 4, 4),
+            edge_covariances=np.array([edge.covariance for edge in edges]).reshape(-1, 6, 6),
+            num_odometry=len(self.odometry_edges),
+            closures=_rows([(index[match], index[query]) for match, query, _ in closures]),
+            weights=np.array([weight for _, _, weight in closures], dtype=np.float32),
+        )
+
     def is_tied(self, key: KeyframeKey) -> bool:
         """Return whether a keyframe hangs together with the map, so that its pose means something.
 
@@ -163,14 +206,8 @@ class GraphReadings:
 
     def to_g2o(self) -> G2oGraph:
         """Return poses and edges as g2o knows them; ids count the keyframes in order."""
-        index = self._keyframes.index
-        edges = self.odometry_edges + self.closure_edges
-        pairs = [(index[edge.i], index[edge.j]) for edge in edges]
-        covariances = np.array([edge.covariance for edge in edges]).reshape(-1, 6, 6)
-        return G2oGraph(
-            ids=np.arange(len(self)),
-            poses=self.poses(),
-            edge_ids=np.array(pairs, dtype=np.int64).reshape(-1, 2),
-            edge_poses=np.array([edge.T_i_j for edge in edges]).reshape(-1, 4, 4),
-            information=np.linalg.inv(covariances),
-        )
+        return self.columns().g2o()
+
+
+def _rows(pairs: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
+    return np.array(pairs, dtype=np.int64).reshape(-1, 2)

@@ -1,30 +1,40 @@
-"""When and how the closures of a pose graph are judged together."""
+"""When the closures of a pose graph are judged together, and whether the result still applies."""
 
 from __future__ import annotations
 
-from typing import Any
+import itertools
+from dataclasses import dataclass
 
-import gtsam
 import numpy as np
 from numpy.typing import NDArray
 
 from s3e_gnn_ros.config import PoseGraphConfig
-from s3e_gnn_ros.pose_graph.batch import is_indeterminate, poses_of
-from s3e_gnn_ros.pose_graph.chains import NO_PARENT
+from s3e_gnn_ros.pose_graph.check import Check, Checker, LocalChecker
+from s3e_gnn_ros.pose_graph.child import ChildDiedError
 from s3e_gnn_ros.pose_graph.closure_table import Closure, loops_of
-from s3e_gnn_ros.pose_graph.consistency import PairTable
-from s3e_gnn_ros.pose_graph.judge import Case, judge
 from s3e_gnn_ros.pose_graph.keyframe_table import KeyframeTable
-from s3e_gnn_ros.pose_graph.loops import chi2_threshold
-from s3e_gnn_ros.pose_graph.reduction import Reduction, reduce, values_of
-from s3e_gnn_ros.pose_graph.solver import ANCHOR_SIGMAS
 
-_LOOSE_SIGMAS = np.array([3.0] * 3 + [30.0] * 3)
-"""Of the prior [rad, m] that keeps a piece in place should it lose all its closures."""
+_generations = itertools.count()
+"""One checker may serve one graph after the other."""
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """What a check has found of a graph that may have grown since.
+
+    Attributes:
+        closures: K, those that were judged.
+        is_in: (K,) which of them are to be in the graph.
+        poses: (M, 4, 4) of the first M keyframes, which there were then.
+    """
+
+    closures: list[Closure]
+    is_in: NDArray[np.bool_]
+    poses: NDArray[np.float64]
 
 
 class Inquest:
-    """Judges all closures of a graph, not too often, and remembers what pairs it has compared.
+    """Has all closures of a graph judged, not too often.
 
     Attributes:
         num_checks: how often it has.
@@ -33,22 +43,30 @@ class Inquest:
         has_news: closures have come, gone or changed since the last time.
 
     Args:
-        config: which methods, with which probabilities, how often.
+        config: which methods, how often.
+        checker: does it; on the spot when None.
     """
 
-    def __init__(self, config: PoseGraphConfig) -> None:
+    def __init__(self, config: PoseGraphConfig, checker: Checker | None = None) -> None:
         self.num_checks = 0
         self.num_keyframes = 0
         self.is_due = False
         self.has_news = False
         self._config = config
-        self._threshold = chi2_threshold(config.inlier_probability)
-        self._pairs = PairTable(chi2_threshold(config.pcm_probability)) if config.pcm else None
+        self._checker = LocalChecker(config) if checker is None else checker
+        self._generation = next(_generations)
+        self._judged: list[Closure] | None = None  # by the check under way
+        self._is_void = False  # what it judges has changed
 
     @property
     def is_on(self) -> bool:
         """Whether any method is switched on."""
         return self._config.pcm or self._config.gnc
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a check is under way."""
+        return self._judged is not None
 
     def is_time(self, num_keyframes: int) -> bool:
         """Whether a check is due, with so many keyframes in the graph.
@@ -60,60 +78,55 @@ class Inquest:
 
     def forget_pairs(self) -> None:
         """Compare all pairs anew next time: a closure or odometry has changed."""
-        self.has_news = True
-        if self._pairs is not None:
-            self._pairs.clear()
+        self.annul()
+        self._generation = next(_generations)
 
-    def run(
+    def annul(self) -> None:
+        """Let the result of a check under way count for nothing: more than additions came."""
+        self.has_news = True
+        self._is_void = True
+
+    def begin(
         self, keyframes: KeyframeTable, closures: list[Closure], poses: NDArray[np.float64]
-    ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-        """Judge closures.
+    ) -> None:
+        """Have closures judged.
 
         Args:
             keyframes: of the graph.
             closures: K, in the same order each time until :meth:`forget_pairs`.
             poses: (N, 4, 4) the present estimate.
-
-        Returns:
-            Which closures (K,) are to be in the graph, and the poses (N, 4, 4) this leads to.
         """
         self.num_checks += 1
         self.num_keyframes, self.is_due, self.has_news = 0, False, False
-        loops = loops_of(closures, keyframes.index)
-        trees = keyframes.trees()
-        if self._pairs is not None:
-            self._pairs.extend(trees, loops)
-        is_in = np.array([closure.is_in for closure in closures])
-        few = reduce(trees, loops)
-        case = Case(
-            base=believed_graph(keyframes, few, poses),
-            loops=few.loops(loops),
-            pairs=self._pairs,
-            pinned=np.array([closure.is_pinned for closure in closures]),
-            is_in=is_in,
-            values=values_of(poses[few.rows]),
-            unbent=values_of(trees.poses_from(poses)[few.rows]),
+        self._judged, self._is_void = closures, False
+        self._checker.begin(
+            Check(
+                keyframes.columns(),
+                loops_of(closures, keyframes.index),
+                np.array([closure.is_pinned for closure in closures]),
+                np.array([closure.is_in for closure in closures]),
+                poses,
+                self._generation,
+            )
         )
+
+    def finding(self, *, wait: bool) -> Finding | None:
+        """Return what the check under way has found, once; None: nothing, or nothing that holds.
+
+        Args:
+            wait: until it has ended.
+        """
+        if self._judged is None:
+            return None
         try:
-            verdict = judge(case, self._config.gnc, self._threshold)
-        except RuntimeError as err:
-            if not is_indeterminate(err):
-                raise
-            return is_in, poses  # the solver's own recovery has the next word
-        return verdict.is_in, few.spread(poses_of(verdict.values))
-
-
-def believed_graph(keyframes: KeyframeTable, few: Reduction, poses: NDArray[np.float64]) -> Any:
-    """Return a factor graph of odometry, with a prior on the first keyframe of each tree."""
-    graph = gtsam.NonlinearFactorGraph()
-    few.add_odometry(graph)
-    has_anchor = False
-    roots = few.rows[few.trees.parents[few.rows] == NO_PARENT].tolist()
-    # Those of a base map that is held fixed are one tree: its first stands for all.
-    for root in sorted(roots, key=lambda row: keyframes.nodes[row].T_fixed is None):
-        sigmas = _LOOSE_SIGMAS if has_anchor else ANCHOR_SIGMAS
-        noise = gtsam.noiseModel.Diagonal.Sigmas(sigmas)
-        place = gtsam.Pose3(poses[root])
-        graph.add(gtsam.PriorFactorPose3(int(few.numbers[root]), place, noise))
-        has_anchor = True
-    return graph
+            result = self._checker.result(wait=wait)
+            is_lost = False
+        except ChildDiedError:
+            result, is_lost = None, True
+        if result is None and not is_lost:
+            return None
+        closures, self._judged = self._judged, None
+        if result is None or self._is_void:
+            self.is_due = self.has_news = True
+            return None
+        return Finding(closures, result.is_in, result.poses)

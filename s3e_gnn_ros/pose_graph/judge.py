@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,11 @@ from numpy.typing import NDArray
 from s3e_gnn_ros.pose_graph.batch import levenberg_marquardt, poses_of
 from s3e_gnn_ros.pose_graph.consistency import PairTable
 from s3e_gnn_ros.pose_graph.gnc import gnc, weighted
-from s3e_gnn_ros.pose_graph.loops import Loops
+from s3e_gnn_ros.pose_graph.loops import Loops, chi2_threshold
 
 _MAX_ROUNDS = 10
+_LONELY_PROBABILITY = 0.95
+"""A closure without a neighbour that agrees earns as if good ones stayed below this quantile."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,12 +27,14 @@ class Verdict:
     Attributes:
         is_in: (K,) mask of the closures that belong to the graph.
         values: gtsam.Values optimised with them, and with them alone.
-        cost: what the verdict is chosen by, lowest first.
+        error: half chi2 of odometry, anchors and the closures that are in.
+        discord: share of the others that a closure which is in contradicts, summed over these.
     """
 
     is_in: NDArray[np.bool_]
     values: Any
-    cost: float
+    error: float
+    discord: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,12 +65,6 @@ def judge(case: Case, use_gnc: bool, threshold: float) -> Verdict:
 
     The graph as it is, and :func:`proposals`, are solved; the one of lowest cost wins.
 
-    The cost is the truncated one of GNC: half chi2 of odometry and of the closures that are in,
-    and half the threshold for each that is out. It can be deceived: closures that are wrong in the
-    same way, and let odometry bend a little, cost less than leaving them all out. Pair by pair
-    they contradict the right ones, so a closure that is in also pays for the share of the others
-    that it contradicts, and one that contradicts half of them as much as if it were out.
-
     Args:
         case: the graph and its closures.
         use_gnc: whether GNC makes proposals.
@@ -74,35 +74,76 @@ def judge(case: Case, use_gnc: bool, threshold: float) -> Verdict:
         RuntimeError: gtsam cannot solve the graph.
     """
     present = _settled(case, case.is_in | case.pinned, case.values, threshold)
-    others = proposals(case, use_gnc, threshold).values()
-    return min([present, *others], key=lambda verdict: verdict.cost)
+    others = [propose() for propose in proposals(case, use_gnc, threshold).values()]
+    return cheapest(case, [present, *others], threshold)
 
 
-def proposals(case: Case, use_gnc: bool, threshold: float) -> dict[str, Verdict]:
-    """Return what each method makes of the closures, by its name.
+def cheapest(case: Case, verdicts: Sequence[Verdict], threshold: float) -> Verdict:
+    """Return the verdict of lowest cost.
+
+    The cost is the truncated one of GNC: half chi2 of odometry and of the closures that are in,
+    and half the threshold for each that is out. It can be deceived in two ways. Closures that are
+    wrong in the same way, and let odometry bend a little, cost less than leaving them all out.
+    Pair by pair they contradict the right ones, so a closure that is in also pays for the share of
+    the others that it contradicts, and one that contradicts half of them as much as if it were
+    out. And of many that are wrong at random some are near enough for odometry to bend to them.
+    They have no neighbour that says the same: where most of those that are in have one, a closure
+    without one earns less by being in.
+
+    Args:
+        case: the graph and its closures.
+        verdicts: at least one.
+        threshold: chi2 beyond which a closure does not agree with the poses.
+    """
+    stakes = np.full(len(case.loops), threshold)
+    supported = _supported(case)
+    likeliest = min(verdicts, key=lambda verdict: _cost(verdict, stakes, threshold))
+    if 2 * np.count_nonzero(likeliest.is_in & supported) <= np.count_nonzero(likeliest.is_in):
+        return likeliest
+    stakes[~supported] = min(threshold, chi2_threshold(_LONELY_PROBABILITY))
+    return min(verdicts, key=lambda verdict: _cost(verdict, stakes, threshold))
+
+
+def _cost(verdict: Verdict, stakes: NDArray[np.float64], threshold: float) -> float:
+    out = float(stakes[~verdict.is_in].sum())
+    return verdict.error + out / 2 + threshold * verdict.discord
+
+
+def _supported(case: Case) -> NDArray[np.bool_]:
+    """Return the mask (K,) of the closures that a neighbour agrees with."""
+    if case.pairs is None:
+        return np.zeros(len(case.loops), bool)
+    return case.pairs.supporters > 0
+
+
+def proposals(case: Case, use_gnc: bool, threshold: float) -> dict[str, Callable[[], Verdict]]:
+    """Return what finds out what each method makes of the closures, by the method's name.
 
     All start from odometry, not from the estimate that wrong loops have bent: ``growth`` from
-    odometry alone, ``PCM`` from a consistent set, ``GNC`` from all closures, and ``GNC in PCM``
-    from the consistent set. Each set takes in what agrees with the poses it leads to, and loses
-    what does not, until it stays as it is.
+    odometry alone, ``clusters`` from the closures that a neighbour agrees with, ``PCM`` from a
+    consistent set, ``GNC`` from all closures, ``GNC in clusters`` and ``GNC in PCM`` from those
+    sets. Each set takes in what agrees with the poses it leads to, and loses what does not, until
+    it stays as it is. They raise RuntimeError where gtsam cannot solve the graph.
 
     Args:
         case: the graph and its closures.
         use_gnc: whether GNC makes proposals.
         threshold: chi2 beyond which a closure does not agree with the poses.
-
-    Raises:
-        RuntimeError: gtsam cannot solve the graph.
     """
-    out = {'growth': _settled(case, case.pinned, case.unbent, threshold)}
-    agree = None if case.pairs is None else case.pairs.consistent_set() | case.pinned
-    if agree is not None:
-        out['PCM'] = _settled(case, agree, case.unbent, threshold)
+    starts: dict[str, NDArray[np.bool_]] = {}
+    supported = _supported(case)
+    if supported.any():
+        starts['clusters'] = supported | case.pinned
+    if case.pairs is not None:
+        starts['PCM'] = case.pairs.consistent_set() | case.pinned
+    out = {'growth': partial(_settled, case, case.pinned, case.unbent, threshold)}
+    for name, start in starts.items():
+        out[name] = partial(_settled, case, start, case.unbent, threshold)
     if use_gnc:
-        out['GNC'] = _by_gnc(case, np.ones(len(case.loops), bool), threshold)
-    if use_gnc and agree is not None:
-        out['GNC in PCM'] = _by_gnc(case, agree, threshold)
-    return out
+        out['GNC'] = partial(_by_gnc, case, np.ones(len(case.loops), bool), threshold)
+        for name, start in starts.items():
+            out[f'GNC in {name}'] = partial(_by_gnc, case, start, threshold)
+    return dict(out)
 
 
 def _by_gnc(case: Case, start: NDArray[np.bool_], threshold: float) -> Verdict:
@@ -126,6 +167,5 @@ def _settled(case: Case, is_in: NDArray[np.bool_], values: Any, threshold: float
             break
         is_in = agree
     discord = 0.0 if case.pairs is None else case.pairs.discord(is_in)
-    truncated = threshold * (np.count_nonzero(~is_in) + 2 * discord)
-    cost = case.base.error(values) + (residuals[is_in].sum() + truncated) / 2
-    return Verdict(is_in, values, float(cost))
+    error = case.base.error(values) + residuals[is_in].sum() / 2
+    return Verdict(is_in, values, float(error), discord)

@@ -27,6 +27,7 @@ class Node:
         T_odom_camera: (4, 4) drifting pose of the optical frame.
         edge: the odometry that leads to it; None where a piece of odometry begins.
         T_fixed: (4, 4) pose in the map that nothing may move; None for one that is free.
+        up: (3,) direction in its axes that points up, for good; None where it may tilt.
     """
 
     key: KeyframeKey
@@ -34,6 +35,36 @@ class Node:
     T_odom_camera: Pose
     edge: Edge | None = None
     T_fixed: Pose | None = None
+    up: NDArray[np.float64] | None = None
+
+    @property
+    def T(self) -> Pose:
+        """The pose it came with (4, 4): in the map where it is fixed, else by odometry."""
+        return self.T_odom_camera if self.T_fixed is None else self.T_fixed
+
+
+@dataclass(frozen=True, eq=False)
+class OdometryColumns:
+    """What odometry, and a fixed base map, say of N keyframes.
+
+    Attributes:
+        parents: (N,) the row each is tied to, or ``NO_PARENT``; those held fixed are tied to one
+            another.
+        T_parent_child: (N, 4, 4) measured; the identity for a root.
+        covariances: (N, 6, 6) of these measurements.
+        is_fixed: (N,) which are held fixed.
+        ups: (N, 3) directions that point up for good; NaN where a pose may tilt.
+    """
+
+    parents: NDArray[np.int64]
+    T_parent_child: NDArray[np.float64]
+    covariances: NDArray[np.float64]
+    is_fixed: NDArray[np.bool_]
+    ups: NDArray[np.float64]
+
+    def trees(self) -> OdometryTrees:
+        """Return what this says of the way between any two."""
+        return OdometryTrees(self.parents, self.T_parent_child, self.covariances)
 
 
 class KeyframeTable:
@@ -137,8 +168,8 @@ class KeyframeTable:
                 out[row], last_fixed = last_fixed, row
         return out
 
-    def trees(self) -> OdometryTrees:
-        """Return what odometry, and a fixed base map, say of the way between any two."""
+    def columns(self) -> OdometryColumns:
+        """Return what odometry, and a fixed base map, say of all keyframes."""
         parents = self.parents()
         T = np.tile(np.eye(4), (len(self), 1, 1))
         covariances = np.tile(_FIXED_COVARIANCE, (len(self), 1, 1))
@@ -149,7 +180,28 @@ class KeyframeTable:
                 before = self.nodes[parent].T_fixed
                 assert before is not None
                 T[row] = inverse(before) @ node.T_fixed
-        return OdometryTrees(parents, T, covariances)
+        is_fixed = np.array([node.T_fixed is not None for node in self.nodes], dtype=bool)
+        ups = np.full((len(self), 3), np.nan)
+        for row, node in enumerate(self.nodes):
+            if node.up is not None:
+                ups[row] = node.up
+        return OdometryColumns(parents, T, covariances, is_fixed, ups)
+
+    def continued(
+        self, poses: NDArray[np.float64], present: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return poses of all keyframes (N, 4, 4) from those of the first M, by odometry.
+
+        Args:
+            poses: (M, 4, 4).
+            present: (N, 4, 4) where a piece that begins among the others is.
+        """
+        out = np.concatenate([poses, present[len(poses) :]])
+        for row in range(len(poses), len(self)):
+            edge = self.nodes[row].edge
+            if edge is not None:
+                out[row] = out[self.index[edge.i]] @ edge.T_i_j
+        return out
 
 
 def name_of(key: KeyframeKey) -> str:

@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from s3e_gnn_ros.config import PoseGraphConfig
 from s3e_gnn_ros.errors import InputError
-from s3e_gnn_ros.geometry.se3 import Pose, rotation_angle_deg, translation_m
+from s3e_gnn_ros.geometry.se3 import Pose, inverse, rotation_angle_deg, translation_m
+from s3e_gnn_ros.pose_graph.gravity import level_covariance, up_in
 
 MIN_EIGENVALUE_RATIO = 1e-14
 """A covariance that is closer to singular has no inverse in double precision."""
@@ -35,6 +36,19 @@ def odometry_sigmas(T_i_j: Pose, config: PoseGraphConfig) -> NDArray[np.float64]
     )
     sigma_rad = np.radians(max(config.odometry_min_sigma_deg, float(by_motion)))
     return np.array([sigma_rad] * 3 + [sigma_m] * 3)
+
+
+def odometry_covariance(
+    T_odom_i: Pose, T_odom_j: Pose, config: PoseGraphConfig
+) -> NDArray[np.float64]:
+    """Return the covariance (6, 6) of the odometry edge between two poses (4, 4).
+
+    With four degrees of freedom only yaw and position drift.
+    """
+    sigmas = odometry_sigmas(inverse(T_odom_i) @ T_odom_j, config)
+    if config.degrees_of_freedom == 4:
+        return level_covariance(sigmas, up_in(T_odom_j))
+    return np.diag(sigmas**2)
 
 
 def check_covariance(covariance: ArrayLike, name: str) -> NDArray[np.float64]:

@@ -19,16 +19,17 @@ from s3e_gnn_ros.pose_graph.chains import OdometryTrees
 from s3e_gnn_ros.pose_graph.consistency import PairTable
 from s3e_gnn_ros.pose_graph.g2o import G2oGraph, read_g2o
 from s3e_gnn_ros.pose_graph.gnc import weighted
-from s3e_gnn_ros.pose_graph.judge import Case, proposals
+from s3e_gnn_ros.pose_graph.judge import Case, cheapest, proposals
 from s3e_gnn_ros.pose_graph.loops import Loops, chi2_threshold
 from s3e_gnn_ros.pose_graph.noise import robust_noise
 from s3e_gnn_ros.pose_graph.reduction import values_of
 from s3e_gnn_ros.pose_graph.solver import ANCHOR_SIGMAS
 from s3e_gnn_ros.pose_graph.toro import read_toro
 
-METHODS = ('least squares', 'Huber', 'growth', 'PCM', 'GNC', 'PCM + GNC', 'all')
+METHODS = ('least squares', 'Huber', 'growth', 'clusters', 'PCM', 'GNC', 'PCM + GNC', 'all')
 """``all`` is what the pose graph chooses from; ``growth`` to ``PCM + GNC`` are parts of it."""
 _MIN_GAP = 20
+_PROPOSALS = ('growth', 'clusters', 'GNC in clusters', 'PCM', 'GNC', 'GNC in PCM')
 _TRUTH = {'sphere2500': 'sphere2500_groundtruth.txt'}
 
 
@@ -229,7 +230,7 @@ def _propose(problem: Problem, names: Sequence[str]) -> _Solution:
         problem.base, problem.loops, pairs, nothing, nothing, problem.initial, problem.initial
     )
     made = proposals(case, True, threshold)
-    verdict = min((made[name] for name in names), key=lambda each: each.cost)
+    verdict = cheapest(case, [made[name]() for name in names if name in made], threshold)
     return poses_of(verdict.values), verdict.is_in
 
 
@@ -237,10 +238,11 @@ _SOLVERS: dict[str, Callable[[Problem], _Solution]] = {
     'least squares': lambda problem: _keep_all(problem, 'none'),
     'Huber': lambda problem: _keep_all(problem, 'huber'),
     'growth': lambda problem: _propose(problem, ['growth']),
+    'clusters': lambda problem: _propose(problem, ['clusters', 'GNC in clusters']),
     'PCM': lambda problem: _propose(problem, ['PCM']),
     'GNC': lambda problem: _propose(problem, ['GNC']),
     'PCM + GNC': lambda problem: _propose(problem, ['PCM', 'GNC', 'GNC in PCM']),
-    'all': lambda problem: _propose(problem, ['growth', 'PCM', 'GNC', 'GNC in PCM']),
+    'all': lambda problem: _propose(problem, _PROPOSALS),
 }
 
 

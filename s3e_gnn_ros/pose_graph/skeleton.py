@@ -13,6 +13,7 @@ from s3e_gnn_ros.geometry.se3 import Pose, inverse
 from s3e_gnn_ros.pose_graph.chains import NO_PARENT
 from s3e_gnn_ros.pose_graph.closure_table import Closure, ClosureTable
 from s3e_gnn_ros.pose_graph.edge import Edge
+from s3e_gnn_ros.pose_graph.gravity import level_move, rigid_move
 from s3e_gnn_ros.pose_graph.keyframe_table import KeyframeTable, Node
 from s3e_gnn_ros.pose_graph.noise import robust_noise
 from s3e_gnn_ros.pose_graph.solver import FIXED_SIGMAS, IncrementalSolver
@@ -79,6 +80,7 @@ class Skeleton:
             j = self._solver.add_pose(self._solver.pose(i) @ node.edge.T_i_j)
             self._add_odometry(i, j, node.edge)
             self._piece.append(self._piece[i])
+        self._hold_tilt(len(self._piece) - 1, node)
 
     def put_in(self, closure: Closure) -> None:
         """Add a closure's factor, and join the two pieces it is the first to tie together."""
@@ -166,6 +168,7 @@ class Skeleton:
                 self._solver.add_anchor(row, node.T_odom_camera)
             if node.edge is not None:
                 self._add_odometry(self._keyframes.index[node.edge.i], row, node.edge)
+            self._hold_tilt(row, node)
         for closure in self._closures.inside():
             edge = closure.edge
             self._add_loop(self._keyframes.index[edge.i], self._keyframes.index[edge.j], edge)
@@ -189,6 +192,10 @@ class Skeleton:
             firsts[numbers[self._first_fixed]] = self._first_fixed
         return [int(row) for row in firsts[numbers]]
 
+    def _hold_tilt(self, row: int, node: Node) -> None:
+        if node.up is not None:
+            self._solver.hold_tilt(row, node.up)
+
     def _add_odometry(self, i: int, j: int, edge: Edge) -> None:
         noise = gtsam.noiseModel.Gaussian.Covariance(edge.covariance)
         self._solver.add_between(i, j, edge.T_i_j, noise)
@@ -203,7 +210,7 @@ class Skeleton:
     def _join(self, i: int, j: int, T_i_j: Pose) -> None:
         """Lay the younger of two pieces onto the older, so that the edge holds exactly.
 
-        A piece held fixed is never the one that moves.
+        A piece held fixed is never the one that moves. One that knows gravity stays upright.
         """
         j_is_younger = self._piece[i] < self._piece[j]
         if self._piece[i] != self._first_fixed and (
@@ -211,7 +218,8 @@ class Skeleton:
         ):
             i, j, T_i_j = j, i, inverse(T_i_j)
         stays, moves = self._piece[i], self._piece[j]
-        T_new_old = self._solver.pose(i) @ T_i_j @ inverse(self._solver.pose(j))
+        move = rigid_move if self._keyframes.nodes[moves].up is None else level_move
+        T_new_old = move(self._solver.pose(i) @ T_i_j, self._solver.pose(j))
         indices = np.flatnonzero(np.array(self._piece) == moves)
         self._solver.release(moves, indices, T_new_old)
         for index in indices.tolist():

@@ -21,6 +21,7 @@ from s3e_gnn_ros.pose_graph.batch import (
     optimise_batch,
     poses_of,
 )
+from s3e_gnn_ros.pose_graph.gravity import levelled, tilt_factor
 
 ANCHOR_SIGMAS = np.array([1e-3] * 3 + [1e-2] * 3)
 """Standard deviations (6,) of a prior on a first pose, [rad] and [m]: it only fixes the gauge."""
@@ -52,6 +53,7 @@ class IncrementalSolver:
         self._factorization = 'CHOLESKY'
         self._graph = gtsam.NonlinearFactorGraph()
         self._anchors: dict[int, Any] = {}
+        self._ups: dict[int, NDArray[np.float64]] = {}
         self._num_poses = 0
         self._has_new_loop = False
         self._new_loop_error = 0.0
@@ -63,7 +65,7 @@ class IncrementalSolver:
 
     @property
     def num_factors(self) -> int:
-        """Number of edges and anchors."""
+        """Number of edges, anchors and held tilts."""
         return int(self._graph.size()) + len(self._anchors)
 
     def add_pose(self, T_guess: Pose) -> int:
@@ -87,6 +89,13 @@ class IncrementalSolver:
         anchor = gtsam.PriorFactorPose3(index, gtsam.Pose3(T), noise)
         self._anchors[index] = anchor
         self._new_factors.add(anchor)
+
+    def hold_tilt(self, index: int, up: NDArray[np.float64]) -> None:
+        """Hold roll and pitch of a pose: the direction (3,) in its axes points up for good."""
+        self._ups[index] = up
+        factor = tilt_factor(index, up)
+        self._graph.add(factor)
+        self._new_factors.add(factor)
 
     def add_between(self, i: int, j: int, T_i_j: Pose, noise: Any, is_loop: bool = False) -> None:
         """Add an edge.
@@ -157,7 +166,7 @@ class IncrementalSolver:
         if self._num_poses == 0:
             return
         graph, values = self._full_graph(), self._values()
-        best = optimise_batch(graph, values)
+        best = optimise_batch(graph, values, self._upright)
         if graph.error(best) < graph.error(values):
             self._seed(best)
 
@@ -244,6 +253,13 @@ class IncrementalSolver:
             self._cache = self._isam.calculateEstimate()
         values = gtsam.Values() if self._cache is None else gtsam.Values(self._cache)
         values.insert(self._new_values)
+        return values
+
+    def _upright(self, values: Any) -> Any:
+        """Return gtsam.Values with the poses whose tilt is held made upright."""
+        for index, up in self._ups.items():
+            T = levelled(values.atPose3(index).matrix(), up)
+            values.update(index, gtsam.Pose3(T))
         return values
 
     def _values_of(self, *indices: int) -> Any:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from s3e_gnn_ros.config import Config, PoseGraphConfig
 from s3e_gnn_ros.geometry import se3
 from s3e_gnn_ros.geometry.se3 import Pose
-from s3e_gnn_ros.pose_graph.noise import odometry_sigmas
+from s3e_gnn_ros.pose_graph.noise import odometry_covariance
 from s3e_gnn_ros.ros.conversions import covariance_to_message, make_header, pose_to_message
 from s3e_gnn_ros.ros.correction import Correction
 from s3e_gnn_ros.ros.odometry_buffer import OdometryBuffer
@@ -35,8 +35,8 @@ def corrected_covariance(
     """
     assert correction.covariance is not None
     A = se3.adjoint(se3.inverse(T_odom_body) @ correction.T_odom_camera)
-    sigmas = odometry_sigmas(se3.inverse(T_odom_body_then) @ T_odom_body, config)
-    return A @ correction.covariance @ A.T + np.diag(sigmas**2)
+    since = odometry_covariance(T_odom_body_then, T_odom_body, config)
+    return A @ correction.covariance @ A.T + since
 
 
 def corrected_pose_message(

@@ -1,21 +1,31 @@
-"""The pose graph as messages build it up, and what the robot wants to know of it; no threads."""
+"""The pose graph as messages build it up, and what the robot wants to know of it; no threads.
+
+The graph is in this process or in one of its own. Where that dies, the graph is built anew from
+what is remembered here, and what was about to be done is done once more.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
 from s3e_gnn_ros.config import PoseGraphConfig
 from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.geometry.se3 import Pose
+from s3e_gnn_ros.pose_graph.child import ChildDiedError
 from s3e_gnn_ros.pose_graph.graph import PoseGraph
+from s3e_gnn_ros.pose_graph.graph_columns import GraphColumns
+from s3e_gnn_ros.pose_graph.remote_graph import RemoteGraph
 from s3e_gnn_ros.ros.correction import Correction
 from s3e_gnn_ros.ros.graph_edits import EDITS, GraphEdits
 from s3e_gnn_ros.ros.keyframe_inbox import KeyframePose, is_continued
 from s3e_gnn_ros.types import KeyframeKey, LoopClosure
+
+_T = TypeVar('_T')
 
 Pair = tuple[KeyframeKey, KeyframeKey]
 """Match and query."""
@@ -41,10 +51,18 @@ class GraphBuilder:
     Args:
         config: of the pose graph.
         drop: called with reason and sentence for what the graph refuses when it is built anew.
+        make_graph: makes an empty graph, in this process or in one of its own.
     """
 
-    def __init__(self, config: PoseGraphConfig, drop: Callable[[str, str], None]) -> None:
-        self.graph = PoseGraph(config)
+    def __init__(
+        self,
+        config: PoseGraphConfig,
+        drop: Callable[[str, str], None],
+        make_graph: Callable[[PoseGraphConfig], PoseGraph | RemoteGraph] = PoseGraph,
+    ) -> None:
+        self.graph = make_graph(config)
+        self._make_graph = make_graph
+        self._is_closed = False
         self._config = config
         self._drop = drop
         self._keyframes: dict[KeyframeKey, KeyframePose] = {}  # in the order they came
@@ -65,13 +83,7 @@ class GraphBuilder:
         # The same keyframe as the graph ties it to.
         before = self._last.get(key.session) or self._newest()
         continues = before is not None and is_continued(before, keyframe)
-        self.graph.add_keyframe(
-            key,
-            keyframe.stamp_ns,
-            keyframe.T_odom_camera,
-            continues,
-            T_map_camera_fixed=self._fixed.get(key),
-        )
+        self._do(lambda: self._put(keyframe, continues))
         self._keyframes[key] = self._last[key.session] = keyframe
         self._note_live(keyframe)
         return before is not None and not continues
@@ -87,9 +99,9 @@ class GraphBuilder:
         if known is not None and _is_same(known, closure):
             return Effect.NONE
         if known is None:
-            self.graph.add_closure(closure)
+            self._do(lambda: self.graph.add_closure(closure))
         else:
-            self.graph.replace_closure(closure)
+            self._do(lambda: self.graph.replace_closure(closure))
         self._closures[pair] = closure
         return Effect.ADDED if known is None else Effect.REPLACED
 
@@ -97,13 +109,11 @@ class GraphBuilder:
         """Take keyframes out with their closures; returns how many were there."""
         gone = {key for key in keys if key in self._keyframes}
         for key in gone:
-            self.graph.remove_keyframe(key)
+            self._do(partial(self._take_out, key))
             del self._keyframes[key]
+            self._forget_pairs(key)
         if gone:
-            self._forget_pairs(gone)
-            self._last = {key.session: keyframe for key, keyframe in self._keyframes.items()}
-            live = (k for k in self._keyframes.values() if k.key.session in self._live)
-            self._newest_live = max(live, key=lambda k: k.key, default=None)
+            self._find_last()
         return len(gone)
 
     def edit(self, action: int, pair: Pair) -> None:
@@ -118,7 +128,7 @@ class GraphBuilder:
         """
         if action not in EDITS:
             raise InputError(f'action {action} is none of {", ".join(map(str, EDITS))}')
-        EDITS[action](self.graph, *pair)
+        self._do(lambda: EDITS[action](self.graph, *pair))
         self._edits.note(action, pair)
 
     def fix(self, poses: Mapping[KeyframeKey, Pose]) -> bool:
@@ -130,13 +140,44 @@ class GraphBuilder:
         self._fixed.update(poses)
         if self._keyframes.keys().isdisjoint(poses):
             return False
-        self._build_anew()
+        self._renew()
         return True
 
     def set_config(self, config: PoseGraphConfig) -> None:
         """Build the graph anew with other parameters, as if it had always had them."""
         self._config = config
-        self._build_anew()
+        self._renew()
+
+    @property
+    def is_checking(self) -> bool:
+        """Whether loop closures are judged elsewhere; an update after that takes the result in."""
+        return self.graph.is_checking
+
+    def update(self) -> None:
+        """Fold in what is new.
+
+        Raises:
+            InputError: the graph cannot be solved.
+        """
+        self._do(lambda: self.graph.update())
+
+    def finish(self) -> None:
+        """Judge all closures and optimise everything at once.
+
+        Raises:
+            InputError: the graph cannot be solved.
+        """
+        self._do(lambda: self.graph.finish())
+
+    def columns(self) -> GraphColumns:
+        """Return all there is to show of the graph."""
+        return self._do(lambda: self.graph.columns())
+
+    def close(self) -> None:
+        """Let go of the graph, in the middle of a call if need be; from any thread."""
+        self._is_closed = True
+        if isinstance(self.graph, RemoteGraph):
+            self.graph.close()
 
     def set_live(self, session: int) -> bool:
         """Note that a session is one of the robot's own, running now; returns whether it is new.
@@ -155,19 +196,57 @@ class GraphBuilder:
         newest = self._newest_live
         if newest is None:
             return None
-        try:
-            covariance = self.graph.marginal_covariance(newest.key)
-        except InputError:
-            covariance = None
+        standing = self._do(lambda: self.graph.standing(newest.key))
         return Correction(
             newest.key,
             newest.stamp_ns,
             newest.odom_frame,
-            self.graph.pose(newest.key),
+            standing.T_map_camera,
             newest.T_odom_camera,
-            self.graph.is_tied(newest.key),
-            covariance,
+            standing.is_tied,
+            standing.covariance,
         )
+
+    def _do(self, work: Callable[[], _T]) -> _T:
+        """Do something with the graph; once more with a new one where its process has died.
+
+        Raises:
+            InputError: the graph refuses it, or its process dies of it.
+        """
+        try:
+            return work()
+        except ChildDiedError as err:
+            if self._is_closed:
+                raise InputError('the pose graph is closed') from err
+            self._drop('solver_died', f'{err}; the graph is built anew')
+        self._renew()
+        try:
+            return work()
+        except ChildDiedError as err:
+            raise InputError(f'the pose graph cannot do this: {err}') from err
+
+    def _renew(self) -> None:
+        """Build the graph anew.
+
+        Raises:
+            InputError: its process dies of it.
+        """
+        try:
+            self._build_anew()
+        except ChildDiedError as err:
+            raise InputError(f'the pose graph cannot be built anew: {err}') from err
+
+    def _put(self, keyframe: KeyframePose, continues: bool) -> None:
+        self.graph.add_keyframe(
+            keyframe.key,
+            keyframe.stamp_ns,
+            keyframe.T_odom_camera,
+            continues,
+            T_map_camera_fixed=self._fixed.get(keyframe.key),
+        )
+
+    def _take_out(self, key: KeyframeKey) -> None:
+        self.graph.remove_keyframe(key)
 
     def _newest(self) -> KeyframePose | None:
         return next(reversed(self._keyframes.values()), None)
@@ -178,28 +257,54 @@ class GraphBuilder:
         if keyframe.key.session in self._live and is_newer:
             self._newest_live = keyframe
 
-    def _forget_pairs(self, gone: set[KeyframeKey]) -> None:
-        for pair in [pair for pair in self._closures if not gone.isdisjoint(pair)]:
+    def _find_last(self) -> None:
+        """After keyframes have gone: which are the last now?"""
+        self._last = {key.session: keyframe for key, keyframe in self._keyframes.items()}
+        live = (k for k in self._keyframes.values() if k.key.session in self._live)
+        self._newest_live = max(live, key=lambda k: k.key, default=None)
+
+    def _forget_pairs(self, key: KeyframeKey) -> None:
+        for pair in [pair for pair in self._closures if key in pair]:
             del self._closures[pair]
             self._edits.forget(pair)
 
     def _build_anew(self) -> None:
-        keyframes, closures = list(self._keyframes.values()), list(self._closures.values())
-        self.graph = PoseGraph(self._config)
-        self._keyframes, self._last, self._closures = {}, {}, {}
-        for keyframe in keyframes:
-            self._attempt(partial(self.add_keyframe, keyframe))
+        """Give a new graph all that is remembered.
+
+        Raises:
+            ChildDiedError: its process has died, too.
+        """
+        if isinstance(self.graph, RemoteGraph):
+            self.graph.close()
+        self.graph = self._make_graph(self._config)
+        before: KeyframePose | None = None
+        last: dict[int, KeyframePose] = {}
+        refused: list[KeyframeKey] = []
+        for key, keyframe in self._keyframes.items():
+            before = last.get(key.session) or before
+            continues = before is not None and is_continued(before, keyframe)
+            if self._attempt(partial(self._put, keyframe, continues)):
+                last[key.session] = before = keyframe
+            else:
+                refused.append(key)
+        for key in refused:
+            del self._keyframes[key]
+            self._forget_pairs(key)
+        self._find_last()
         self._attempt(self.graph.update)  # loops start from solved odometry
-        for closure in closures:
-            self._attempt(partial(self.add_closure, closure))
+        for closure in self._closures.values():
+            self._attempt(partial(self.graph.add_closure, closure))
         for action, pair in self._edits.all():
             self._attempt(partial(EDITS[action], self.graph, *pair))
+        self._attempt(self.graph.update)  # whoever reads it next does not see odometry alone
 
-    def _attempt(self, call: Callable[[], object]) -> None:
+    def _attempt(self, call: Callable[[], object]) -> bool:
         try:
             call()
         except InputError as err:
             self._drop('refused', str(err))
+            return False
+        return True
 
 
 def pair_of(closure: LoopClosure) -> Pair:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from types import MappingProxyType
 
 from s3e_gnn_ros import srv
 from s3e_gnn_ros.pose_graph.graph import PoseGraph
+from s3e_gnn_ros.pose_graph.remote_graph import RemoteGraph
 from s3e_gnn_ros.types import KeyframeKey
 
 _Request = srv.EditClosure.Request
 
-EDITS: Mapping[int, Callable[[PoseGraph, KeyframeKey, KeyframeKey], object]] = MappingProxyType(
+_Edit = Callable[[PoseGraph | RemoteGraph, KeyframeKey, KeyframeKey], object]
+
+EDITS: Mapping[int, _Edit] = MappingProxyType(
     {
-        _Request.REMOVE: PoseGraph.remove_closure,
-        _Request.ADD: PoseGraph.restore_closure,
-        _Request.PIN: PoseGraph.pin_closure,
-        _Request.UNPIN: partial(PoseGraph.pin_closure, pinned=False),
+        _Request.REMOVE: lambda graph, match, query: graph.remove_closure(match, query),
+        _Request.ADD: lambda graph, match, query: graph.restore_closure(match, query),
+        _Request.PIN: lambda graph, match, query: graph.pin_closure(match, query),
+        _Request.UNPIN: lambda graph, match, query: graph.pin_closure(match, query, False),
     }
 )
 """What each action of srv EditClosure does with match and query."""

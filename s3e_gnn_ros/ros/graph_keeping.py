@@ -11,6 +11,8 @@ from visualization_msgs.msg import MarkerArray
 from s3e_gnn_ros import msg, srv
 from s3e_gnn_ros.config import Config
 from s3e_gnn_ros.errors import InputError
+from s3e_gnn_ros.pose_graph.graph import PoseGraph
+from s3e_gnn_ros.pose_graph.remote_graph import RemoteGraph
 from s3e_gnn_ros.ros import names
 from s3e_gnn_ros.ros.corrected_outputs import CorrectedOutputs
 from s3e_gnn_ros.ros.deferred import call_in
@@ -58,7 +60,11 @@ class GraphKeeping(Role):
         self._create_outputs()
         self._outputs = CorrectedOutputs(node, config)
         self._graph = GraphWorker(
-            config.pose_graph, node.statistics, self._intake.drop, self._publish_graph
+            config.pose_graph,
+            node.statistics,
+            self._intake.drop,
+            self._publish_graph,
+            RemoteGraph if config.node.solver_process else PoseGraph,
         )
 
     def _create_outputs(self) -> None:

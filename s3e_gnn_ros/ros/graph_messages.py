@@ -18,7 +18,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from s3e_gnn_ros import msg
 from s3e_gnn_ros.geometry import se3
 from s3e_gnn_ros.pose_graph.g2o import G2oGraph, g2o_text
-from s3e_gnn_ros.pose_graph.graph import Edge, PoseGraph
+from s3e_gnn_ros.pose_graph.graph_columns import GraphColumns
 from s3e_gnn_ros.ros.conversions import make_header, stamp_from_ns
 from s3e_gnn_ros.types import KeyframeKey
 
@@ -37,8 +37,8 @@ class GraphSnapshot:
         closures: (M, 2) pairs of rows tied by a loop closure, from match to query.
         weights: (M,) float32, how far each closure is believed: 1 as measured, 0 taken out.
         rejected: pairs of rows whose verification failed.
-        edges: the constraints in the graph, those of odometry first.
         is_tied: (N,) which hang together with the map; None: all do.
+        columns: all of the graph, for those who want it as g2o; None: nobody does.
     """
 
     keys: list[KeyframeKey]
@@ -48,23 +48,13 @@ class GraphSnapshot:
     closures: NDArray[np.intp]
     weights: NDArray[np.float32]
     rejected: NDArray[np.intp]
-    edges: Sequence[Edge]
     is_tied: NDArray[np.bool_] | None = None
+    columns: GraphColumns | None = None
 
     @cached_property
     def g2o(self) -> G2oGraph | None:
         """The whole graph, or None when it is empty; built when it is first asked for."""
-        if not self.keys:
-            return None
-        pairs = row_pairs(self.keys, [(edge.i, edge.j) for edge in self.edges])
-        covariances = np.array([edge.covariance for edge in self.edges]).reshape(-1, 6, 6)
-        return G2oGraph(
-            ids=np.arange(len(self.keys)),
-            poses=self.T_map_camera,
-            edge_ids=pairs.astype(np.int64),
-            edge_poses=np.array([edge.T_i_j for edge in self.edges]).reshape(-1, 4, 4),
-            information=np.linalg.inv(covariances),
-        )
+        return None if self.columns is None else self.columns.g2o()
 
 
 EMPTY = GraphSnapshot(
@@ -75,12 +65,11 @@ EMPTY = GraphSnapshot(
     np.zeros((0, 2), np.intp),
     np.zeros(0, np.float32),
     np.zeros((0, 2), np.intp),
-    (),
 )
 
 
 def take_snapshot(
-    graph: PoseGraph, rejected: Sequence[tuple[KeyframeKey, KeyframeKey]]
+    graph: GraphColumns, rejected: Sequence[tuple[KeyframeKey, KeyframeKey]]
 ) -> GraphSnapshot:
     """Return what a graph, of at least one keyframe, is at this moment.
 
@@ -88,18 +77,17 @@ def take_snapshot(
         graph: solved.
         rejected: pairs whose verification failed.
     """
-    keys = graph.keys
-    closures = graph.closure_weights()
+    keys = [KeyframeKey(session, number) for session, number in graph.keys.tolist()]
     return GraphSnapshot(
         keys,
         graph.stamps_ns,
-        graph.poses(),
-        row_pairs(keys, [(edge.i, edge.j) for edge in graph.odometry_edges]),
-        row_pairs(keys, [(match, query) for match, query, _ in closures]),
-        np.array([weight for _, _, weight in closures], dtype=np.float32),
+        graph.T_map_camera,
+        graph.edges[: graph.num_odometry].astype(np.intp),
+        graph.closures.astype(np.intp),
+        graph.weights,
         row_pairs(keys, rejected),
-        graph.odometry_edges + graph.closure_edges,
-        np.array([graph.is_tied(key) for key in keys], dtype=bool),
+        graph.is_tied,
+        graph,
     )
 
 

@@ -10,6 +10,8 @@ from functools import partial
 from s3e_gnn_ros.config import PoseGraphConfig
 from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.geometry.se3 import Pose
+from s3e_gnn_ros.pose_graph.graph import PoseGraph
+from s3e_gnn_ros.pose_graph.remote_graph import RemoteGraph
 from s3e_gnn_ros.ros.correction import Correction
 from s3e_gnn_ros.ros.deferred import Job
 from s3e_gnn_ros.ros.graph_builder import Effect, GraphBuilder
@@ -44,6 +46,7 @@ class GraphWorker:
         statistics: keeps run times and counters.
         drop: called with reason and sentence for what the graph refuses.
         on_snapshot: called on the worker's thread with each new snapshot.
+        make_graph: makes an empty graph, in this process or in one of its own.
     """
 
     def __init__(
@@ -52,10 +55,11 @@ class GraphWorker:
         statistics: Statistics,
         drop: Callable[[str, str], None],
         on_snapshot: Callable[[GraphSnapshot], None],
+        make_graph: Callable[[PoseGraphConfig], PoseGraph | RemoteGraph] = PoseGraph,
     ) -> None:
         self.correction: Correction | None = None
         self.snapshot = EMPTY
-        self._builder = GraphBuilder(config, drop)
+        self._builder = GraphBuilder(config, drop, make_graph)
         self._statistics = statistics
         self._drop = drop
         self._on_snapshot = on_snapshot
@@ -85,7 +89,8 @@ class GraphWorker:
     @property
     def is_busy(self) -> bool:
         """Whether anything given so far is not yet in :attr:`snapshot`, fully optimised."""
-        return self.worker.is_busy or self._is_stale or self._needs_finish
+        is_working = self.worker.is_busy or self._builder.is_checking
+        return is_working or self._is_stale or self._needs_finish
 
     def add_keyframe(self, keyframe: KeyframePose) -> None:
         """Queue a keyframe."""
@@ -140,14 +145,17 @@ class GraphWorker:
             self._wants_snapshot = True  # taken after the job at hand, before all that waits
             if not is_waiting:
                 self._offer(_nothing)
+        elif self._builder.is_checking and not is_waiting:
+            self._offer(self._take_in_check)
 
     def renew(self) -> None:
         """Let the next tick take a snapshot: the last ones may have reached nobody."""
         self._is_stale = True
 
     def close(self) -> None:
-        """End the thread."""
+        """End the thread, and the graph's process, whatever it is doing."""
         self._is_closing = True
+        self._builder.close()
         self.worker.close()
 
     def set_config(self, config: PoseGraphConfig) -> None:
@@ -176,7 +184,8 @@ class GraphWorker:
         try:
             work()
         except InputError as err:
-            self._drop('refused', str(err))
+            if not self._is_closing:  # else that is why
+                self._drop('refused', str(err))
 
     def _add_batch(
         self, keyframes: Sequence[KeyframePose], closures: Sequence[LoopClosure]
@@ -237,20 +246,27 @@ class GraphWorker:
             return
         started_s = time.perf_counter()
         self._num_unsolved = 0
-        self._builder.graph.update()
+        self._builder.update()
         self._is_stale = True  # also when a snapshot was taken since the last keyframe
         self._correct()
         elapsed_ms = (time.perf_counter() - started_s) * 1e3
         self._statistics.add_stages({'optimisation': elapsed_ms})
 
+    def _take_in_check(self) -> None:
+        """Look whether a check has ended, while nothing else asks."""
+        self._builder.update()
+        if not self._builder.is_checking:
+            self._num_unsolved = 0
+            self._is_stale = True
+            self._correct()
+
     def _finish(self) -> None:
         self._needs_finish = False
-        # GTSAM keeps the interpreter lock while it solves, so that callbacks wait for it: seconds
-        # for all of a large map. iSAM2 keeps that current anyway; only a small one is polished.
-        graph = self._builder.graph
-        if len(graph) > _MAX_FINISHED:
+        # All of a large map takes seconds, in which no keyframe is taken. iSAM2 keeps it current
+        # anyway; only a small one is polished.
+        if len(self._builder.graph) > _MAX_FINISHED:
             return
-        graph.finish()
+        self._builder.finish()
         self._num_unsolved = 0
         self._correct()
         self._take_snapshot()
@@ -260,7 +276,7 @@ class GraphWorker:
         if len(self._builder.graph) == 0:
             return
         started_s = time.monotonic()
-        self.snapshot = take_snapshot(self._builder.graph, list(self._rejected))
+        self.snapshot = take_snapshot(self._builder.columns(), list(self._rejected))
         self._on_snapshot(self.snapshot)
         ended_s = time.monotonic()
         self._next_snapshot_s = ended_s + _SNAPSHOT_SHARE * (ended_s - started_s)

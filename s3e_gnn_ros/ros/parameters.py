@@ -97,7 +97,7 @@ def describe(leaf: Leaf) -> ParameterDescriptor:
     descriptor = ParameterDescriptor(
         description=leaf.description, read_only=leaf.name in _AT_START
     )
-    constraints = [f'one of {", ".join(leaf.choices)}'] if leaf.choices else []
+    constraints = [f'one of {", ".join(map(str, leaf.choices))}'] if leaf.choices else []
     if not leaf.at_run_time and not descriptor.read_only:
         constraints.append(_LATER)
     descriptor.additional_constraints = '; '.join(constraints)

@@ -1,10 +1,12 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from aliased import SIGMAS, chain, columns, make_drive
 
 from s3e_gnn_ros.geometry.se3 import adjoint, expmap, inverse, make_pose
 from s3e_gnn_ros.pose_graph.chains import OdometryTrees
-from s3e_gnn_ros.pose_graph.consistency import PairTable, oriented, ring_distances
+from s3e_gnn_ros.pose_graph.consistency import PairTable, measure_rings, oriented
 from s3e_gnn_ros.pose_graph.loops import Loops, chi2_threshold
 
 THRESHOLD = chi2_threshold(0.999)
@@ -27,7 +29,7 @@ def test_rings_of_good_closures_have_the_chi2_they_should():
         T = np.array([each @ expmap(rng.normal(0, SIGMAS)) for each in T])
         loops = columns(drive)
         a, b = np.triu_indices(len(loops), 1)
-        distances.append(ring_distances(OdometryTrees(parents, T, C), loops, a, b))
+        distances.append(measure_rings(OdometryTrees(parents, T, C), loops, a, b).distances)
     distances = np.concatenate(distances)
     assert distances.mean() == pytest.approx(6.0, rel=0.15)
     assert np.mean(distances > chi2_threshold(0.95)) == pytest.approx(0.05, abs=0.02)
@@ -37,7 +39,8 @@ def test_ring_does_not_depend_on_which_comes_first():
     drive = make_drive(3, wrong=0.3)
     trees, loops = OdometryTrees(*chain(drive.odometry)), columns(drive)
     a, b = np.triu_indices(len(loops), 1)
-    forth, back = ring_distances(trees, loops, a, b), ring_distances(trees, loops, b, a)
+    forth = measure_rings(trees, loops, a, b).distances
+    back = measure_rings(trees, loops, b, a).distances
     # Covariances are of first order: where rings close, both ways round agree.
     closed = forth < 50
     np.testing.assert_allclose(forth[closed], back[closed], rtol=0.05, atol=0.1)
@@ -113,3 +116,26 @@ def test_a_closure_against_odometry_disobeys():
     assert not pairs.obeys[3]
     assert not pairs.consistent_set()[3]
     assert pairs.obeys.sum() == len(loops) - 1
+
+
+def test_neighbours_that_say_the_same_support_each_other() -> None:
+    """Over a step or two of odometry; not over a lap, and not what is wrong at random."""
+    drive = make_drive(4, laps=2)
+    rng = np.random.default_rng(0)
+    wrong = [5, 20, 33]
+    for k in wrong:
+        closure = drive.closures[k]
+        T = closure.T_match_query @ expmap(rng.normal(0, 1, 6))
+        drive.closures[k] = dataclasses.replace(closure, T_match_query=T)
+    pairs = PairTable(THRESHOLD)
+    pairs.extend(OdometryTrees(*chain(drive.odometry, SIGMAS)), columns(drive))
+    supporters = pairs.supporters
+    assert (supporters[wrong] == 0).all()
+    right = np.delete(np.arange(len(supporters)), wrong)
+    assert (supporters[right] > 0).mean() > 0.9
+    assert supporters.max() < 20  # of 40 closures that nearly all agree
+    # Where odometry is much less sure than the closures, agreement with a neighbour says little.
+    blunt = PairTable(THRESHOLD)
+    blunt.extend(OdometryTrees(*chain(drive.odometry, 20 * SIGMAS)), columns(drive))
+    assert (blunt.supporters == 0).all()
+    assert blunt.agrees.sum() > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from importlib.metadata import version
 
 import gtsam
@@ -10,7 +11,12 @@ import pytest
 
 from s3e_gnn_ros.config import PoseGraphConfig
 from s3e_gnn_ros.geometry.se3 import expmap, make_pose
-from s3e_gnn_ros.pose_graph.noise import check_covariance, odometry_sigmas, robust_noise
+from s3e_gnn_ros.pose_graph.noise import (
+    check_covariance,
+    odometry_covariance,
+    odometry_sigmas,
+    robust_noise,
+)
 
 CONFIG = PoseGraphConfig(
     odometry_sigma_m_per_m=0.1,
@@ -65,3 +71,16 @@ def test_covariance_becomes_exactly_symmetric() -> None:
     C[0, 1], C[1, 0] = 0.1, 0.1 + 1e-10
     out = check_covariance(C, 'covariance')
     np.testing.assert_array_equal(out, out.T)
+
+
+def test_odometry_covariance_of_four_degrees_of_freedom_spares_the_tilt() -> None:
+    T_odom_i = expmap([0.4, 0.2, 0.1, 1, 2, 3])
+    T_odom_j = T_odom_i @ expmap([0, 0, 0.3, 0.5, 0, 0])
+    six = odometry_covariance(T_odom_i, T_odom_j, CONFIG)
+    sigmas = odometry_sigmas(np.linalg.inv(T_odom_i) @ T_odom_j, CONFIG)
+    np.testing.assert_allclose(six, np.diag(sigmas**2))
+    config = dataclasses.replace(CONFIG, degrees_of_freedom=4)
+    four = odometry_covariance(T_odom_i, T_odom_j, config)
+    in_odom = T_odom_j[:3, :3] @ four[:3, :3] @ T_odom_j[:3, :3].T
+    np.testing.assert_allclose(in_odom, np.diag([0, 0, sigmas[0] ** 2]), atol=1e-9)
+    np.testing.assert_allclose(four[3:], six[3:])

@@ -40,6 +40,17 @@ def test_no_method_is_rescued_by_another() -> None:
 
 
 @needs_graphs
+def test_clusters_need_no_start_from_which_to_tell_false_loops() -> None:
+    """Odometry of the sphere is off by 6 deg a step; what two neighbours say alike is right."""
+    problem = make_problem(GRAPHS / 'sphere2500.txt', 0.5, np.random.default_rng(0), 300)
+    assert solve(problem, 'sphere2500', 0.5, 'growth').error_ratio > 10
+    best = solve(problem, 'sphere2500', 0.5, 'clusters')
+    assert best.error_ratio < 1.5  # a few false ones are near enough to be taken for right
+    assert best.kept == 1
+    assert best.removed > 0.98
+
+
+@needs_graphs
 def test_truth_of_the_sphere() -> None:
     problem = make_problem(GRAPHS / 'sphere2500.txt', 0.1, np.random.default_rng(0), 200)
     assert problem.reference is not problem.optimum

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from s3e_gnn_ros import srv
 from s3e_gnn_ros.config import PoseGraphConfig
 from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.geometry import se3
+from s3e_gnn_ros.pose_graph.remote_graph import RemoteGraph
 from s3e_gnn_ros.ros.graph_builder import Effect, GraphBuilder, pair_of
 from s3e_gnn_ros.ros.keyframe_inbox import KeyframePose
 from s3e_gnn_ros.types import KeyframeKey, LoopClosure
@@ -235,3 +238,83 @@ def test_parameters_may_change_before_the_first_keyframe():
     bench.builder.set_config(PoseGraphConfig(pcm=False))
     assert len(bench.drive().poses()) == 12
     assert not bench.drops
+
+
+# The graph in a process of its own.
+
+
+class RemoteBench(Bench):
+    def __init__(self):
+        self.drops = []
+        self.builder = GraphBuilder(
+            PoseGraphConfig(), lambda *drop: self.drops.append(drop), RemoteGraph
+        )
+
+    def poses(self):
+        self.builder.finish()
+        return self.builder.columns().T_map_camera
+
+    def kill(self):
+        os.kill(self.builder.graph.pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def remote():
+    bench = RemoteBench()
+    yield bench
+    bench.builder.close()
+
+
+def test_what_dies_is_built_anew(remote):
+    here = Bench().drive()
+    remote.drive(8)
+    remote.kill()
+    for i in range(8, 12):
+        remote.builder.add_keyframe(keyframe(i))
+    for bench in (here, remote):
+        assert bench.builder.set_live(1)
+        for item in (closure(8, 0), closure(9, 1), closure(10, 2, shift_m=0.1)):
+            bench.builder.add_closure(item)
+        bench.builder.edit(REQUEST.REMOVE, pair_of(closure(10, 2)))
+        bench.builder.edit(REQUEST.PIN, pair_of(closure(9, 1)))
+    here.builder.update()
+    remote.kill()  # the new graph is solved before it is read
+    ours, theirs = remote.builder.correction(), here.builder.correction()
+    np.testing.assert_allclose(ours.T_map_odom, theirs.T_map_odom, atol=1e-3)
+    np.testing.assert_allclose(remote.poses(), here.poses(), atol=1e-6)
+    assert remote.builder.remove_keyframes([KeyframeKey(1, 4)]) == 1
+    here.builder.remove_keyframes([KeyframeKey(1, 4)])
+    remote.kill()
+    # Built without it, odometry past it is one edge, not the sum of two.
+    np.testing.assert_allclose(remote.poses(), here.poses(), atol=5e-3)
+    assert [reason for reason, _ in remote.drops] == ['solver_died'] * 3
+    weights = here.builder.columns().weights
+    np.testing.assert_allclose(remote.builder.columns().weights, weights, atol=1e-3)
+    assert weights.tolist().count(0.0) == 1
+
+
+def test_a_base_map_held_fixed_survives_a_death(remote):
+    remote.drive(4)
+    T = {KeyframeKey(1, 0): se3.make_pose(translation=[7.0, 0, 0])}
+    assert remote.builder.fix(T)
+    remote.kill()
+    assert remote.poses()[0, 0, 3] == pytest.approx(7.0, abs=1e-3)
+
+
+def test_what_kills_it_again_is_refused_and_the_rest_remembered(remote, monkeypatch):
+    remote.drive(5)
+    monkeypatch.setattr(
+        RemoteGraph, 'add_closure', lambda graph, _closure: (remote.kill(), graph.update())
+    )
+    with pytest.raises(InputError, match=r'the pose graph cannot do this: .* ended with -9'):
+        remote.builder.add_closure(closure(4, 0))
+    monkeypatch.undo()
+    assert len(remote.poses()) == 5
+    assert remote.builder.add_closure(closure(4, 0)) is Effect.ADDED
+
+
+def test_once_closed_it_is_not_built_anew(remote):
+    remote.drive(3)
+    remote.builder.close()
+    with pytest.raises(InputError, match='the pose graph is closed'):
+        remote.builder.update()

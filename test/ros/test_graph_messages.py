@@ -31,7 +31,6 @@ SNAPSHOT = GraphSnapshot(
     closures=np.array([[0, 3], [1, 2]]),
     weights=np.array([0.25, 0.0], np.float32),
     rejected=np.array([[3, 1]]),
-    edges=(),
 )
 
 

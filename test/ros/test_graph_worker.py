@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 
@@ -14,6 +16,7 @@ from s3e_gnn_ros.config import PoseGraphConfig
 from s3e_gnn_ros.geometry import se3
 from s3e_gnn_ros.pose_graph.g2o import g2o_text
 from s3e_gnn_ros.pose_graph.graph import PoseGraph
+from s3e_gnn_ros.pose_graph.remote_graph import RemoteGraph
 from s3e_gnn_ros.ros import graph_worker as module
 from s3e_gnn_ros.ros.deferred import Job
 from s3e_gnn_ros.ros.graph_worker import GraphWorker
@@ -25,7 +28,7 @@ from s3e_gnn_ros.types import KeyframeKey, LoopClosure
 class Bench:
     """A worker, and what it reported."""
 
-    def __init__(self):
+    def __init__(self, make_graph=PoseGraph):
         self.statistics = Statistics()
         self.drops = []
         self.snapshots = []
@@ -34,9 +37,10 @@ class Bench:
             self.statistics,
             lambda reason, sentence: self.drops.append((reason, sentence)),
             self.snapshots.append,
+            make_graph,
         )
 
-    def rest(self, limit_s=25.0):
+    def rest(self, limit_s=120.0):
         """Tick as the node does until all is in the snapshot."""
         end_s = time.monotonic() + limit_s
         while self.worker.depth or self.worker.is_busy:
@@ -178,3 +182,57 @@ def test_g2o_on_request_is_that_of_the_graph(bench):
     snapshot = bench.rest()
     assert g2o_text(snapshot.g2o) == g2o_text(bench.worker._builder.graph.to_g2o())
     assert snapshot.g2o is snapshot.g2o
+
+
+# The graph in a process of its own.
+
+
+@pytest.fixture
+def remote():
+    bench = Bench(RemoteGraph)
+    yield bench
+    bench.worker.close()
+
+
+def solver(bench):
+    """Return the number of the process."""
+    return bench.worker._builder.graph.pid
+
+
+def test_a_solver_that_hangs_holds_nobody_up(remote):
+    remote.worker.set_live(1)
+    remote.worker.add_batch([keyframe(1, i) for i in range(5)], [])
+    remote.rest()
+    before = remote.worker.correction
+    assert before.key == KeyframeKey(1, 4)
+    os.kill(solver(remote), signal.SIGSTOP)
+    for i in range(5, 30):
+        remote.worker.add_keyframe(keyframe(1, i))
+        remote.worker.tick()
+    assert remote.worker.correction is before  # still that of what is solved
+    assert remote.worker.depth
+    os.kill(solver(remote), signal.SIGCONT)
+    assert len(remote.rest().keys) == 30
+    assert remote.worker.correction.key == KeyframeKey(1, 29)
+
+
+def test_a_solver_that_dies_loses_nothing(remote):
+    remote.worker.add_batch([keyframe(1, i) for i in range(10)], [closure(9, 0)])
+    remote.rest()
+    os.kill(solver(remote), signal.SIGKILL)
+    for i in range(10, 15):
+        remote.worker.add_keyframe(keyframe(1, i))
+    snapshot = remote.rest()
+    assert [key.keyframe_id for key in snapshot.keys] == list(range(15))
+    assert len(snapshot.closures) == 1
+    assert [reason for reason, _ in remote.drops] == ['solver_died']
+    assert remote.statistics.counters()['keyframes'] == 15  # none was counted twice
+
+
+def test_closing_does_not_wait_for_the_solver(remote):
+    remote.worker.add_batch([keyframe(1, i) for i in range(5)], [])
+    remote.rest()
+    os.kill(solver(remote), signal.SIGSTOP)
+    remote.worker.add_keyframe(keyframe(1, 5))
+    remote.worker.close()
+    assert not any(thread.name == 'pose_graph' for thread in threading.enumerate())
