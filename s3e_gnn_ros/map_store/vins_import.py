@@ -36,6 +36,7 @@ _ODOM_FRAME, _CAMERA_FRAME = 'world', 'camera'  # the first is VINS's own
 # The file says nothing of how sure a loop is: a careful guess, [rad] and [m].
 _LOOP_SIGMAS = np.array([np.radians(2.0)] * 3 + [0.1] * 3)
 _MIN_POINTS, _MAX_POINTS = 8, 5000
+_MAX_PX = 1e5
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,6 +242,8 @@ def _read_keypoints(folder: Path, line: _Line) -> NDArray[np.float64]:
             f"'{path}' holds keypoints of shape {values.shape} instead of "
             f'({line.num_keypoints}, 4)'
         )
+    if not (np.abs(values) < _MAX_PX).all():
+        raise InputError(f"'{path}' holds a keypoint that no image has")
     return values
 
 
@@ -262,5 +265,8 @@ def _fit_camera(points: NDArray[np.float64], width: int, height: int) -> Pinhole
         found = cv2.projectPoints(rays, np.zeros(3), np.zeros(3), K, values[4:])[0][:, 0]
         return np.asarray(found - points[:, :2], np.float64).ravel()
 
-    fx, fy, cx, cy, *lens = least_squares(residuals, first, x_scale='jac').x.tolist()
+    try:
+        fx, fy, cx, cy, *lens = least_squares(residuals, first, x_scale='jac').x.tolist()
+    except (ValueError, np.linalg.LinAlgError, cv2.error) as err:
+        raise InputError(f'no camera takes the keypoints to their pixels: {err}') from err
     return PinholeCamera(width, height, fx, fy, cx, cy, tuple(lens))

@@ -164,3 +164,16 @@ def test_wrong_wishes_are_refused(store, tmp_path):
         export_map(store, 'tum', tmp_path / 'a.tum')
     with pytest.raises(InputError, match="'kml'"):
         export_map(store, 'kml', tmp_path / 'a.kml')
+
+
+@pytest.mark.parametrize('word', ['1e300', 'inf', 'nan', '-1e6'])
+def test_keypoints_that_no_image_has_are_refused(word, tmp_path):
+    """The camera could not be found by them, and OpenCV would fail on them."""
+    line = '0 1.5 0 0 0 0 0 0 1 0 0 0 1 0 0 0 -1 0 0 0 1 0 0 0 0 9\n'
+    (tmp_path / 'pose_graph.txt').write_text(line)
+    rows = [f'{60 * k + 40} {40 * k + 30} {0.1 * k} {0.05 * k}\n' for k in range(8)]
+    (tmp_path / '0_keypoints.txt').write_text(''.join([*rows, f'{word} 1 0 0\n']))
+    cv2.imwrite(str(tmp_path / '0_image.png'), np.zeros((480, 640), np.uint8))
+    with pytest.raises(InputError, match='keypoint'):
+        import_vins(tmp_path, tmp_path / 'a.s3emap', CONFIG)
+    assert not (tmp_path / 'a.s3emap').exists()
