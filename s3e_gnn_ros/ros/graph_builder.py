@@ -64,7 +64,9 @@ class GraphBuilder:
         key = keyframe.key
         # The same keyframe as the graph ties it to.
         before = self._last.get(key.session) or self._newest()
-        continues = before is not None and is_continued(before, keyframe)
+        continues = before is not None and is_continued(
+            before, keyframe, self._config.max_speed_m_per_s
+        )
         self.graph.add_keyframe(
             key,
             keyframe.stamp_ns,
