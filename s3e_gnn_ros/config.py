@@ -335,6 +335,12 @@ class PoseGraphConfig(_Section, at_run_time=True):
     scale_by_similarity: bool = _value(
         False, 'multiply the information of a closure by its similarity'
     )
+    max_speed_m_per_s: float = _value(
+        10.0,
+        'odometry that moves more than a metre faster than this has begun anew: a new session '
+        '[m/s]',
+        minimum=0.1,
+    )
 
 
 @dataclass(frozen=True)
@@ -392,6 +398,12 @@ class NodeConfig(_Section):
     )
     use_depth: bool = _value(True, 'subscribe to aligned depth')
     image_transport: str = _value('raw', 'type of the image topics', choices=('raw', 'compressed'))
+    max_image_pixels: int = _value(
+        2**26,
+        'larger images are dropped before memory is taken for them, also compressed ones [px]',
+        minimum=1,
+        maximum=2**30,
+    )
     reliable_inputs: bool = _value(
         False, 'ask for reliable delivery of images (sensor QoS otherwise)'
     )

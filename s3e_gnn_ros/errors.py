@@ -32,6 +32,10 @@ class InputError(S3EError):
     """One frame, message or file holds values that cannot be used (NaN pose, wrong size)."""
 
 
+class UnwritableError(InputError):
+    """A file cannot be written now: the disk is full, read-only, or not there."""
+
+
 class DependencyError(S3EError):
     """An optional dependency is not installed; the message says how to get it."""
 

@@ -17,6 +17,7 @@ from rosbags.image import ImageError, image_to_cvimage
 from rosbags.image.image import to_cvtype
 
 from s3e_gnn_ros.data import image_codec
+from s3e_gnn_ros.data.image_codec import MAX_PIXELS
 from s3e_gnn_ros.errors import DropError, InputError
 from s3e_gnn_ros.geometry import se3
 from s3e_gnn_ros.geometry.camera import PinholeCamera
@@ -62,39 +63,47 @@ def stamp_ns(stamp: Message) -> int:
     return int(stamp.sec) * _NS_PER_S + int(stamp.nanosec)
 
 
-def image_from_message(msg: Message) -> NDArray[np.uint8]:
+def image_from_message(msg: Message, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """Convert a sensor_msgs/Image or CompressedImage to (H, W) grey or (H, W, 3) BGR.
 
+    Args:
+        msg: the message.
+        max_pixels: a larger image is refused before memory is taken for it.
+
     Raises:
-        DropError: ``image_encoding``, ``image_data`` or ``image_size``.
+        DropError: ``image_encoding``, ``image_data``, ``image_size`` or ``image_too_large``.
     """
     if hasattr(msg, 'format'):
-        return image_codec.decode_image(bytes(msg.data), _name(msg))
+        return image_codec.decode_image(bytes(msg.data), _name(msg), max_pixels)
     if msg.encoding not in GREY_ENCODINGS | COLOUR_ENCODINGS:
         raise DropError('image_encoding', f"{_name(msg)} has unknown encoding '{msg.encoding}'")
     target = 'mono8' if msg.encoding in GREY_ENCODINGS else 'bgr8'
     try:
-        image = image_to_cvimage(_packed(msg, 'image'), target)  # type: ignore[arg-type]
+        image = image_to_cvimage(_packed(msg, 'image', max_pixels), target)  # type: ignore[arg-type]
     except (ImageError, ValueError, cv2.error) as err:
         reason = ' '.join(str(err).split())  # OpenCV's span several lines
         raise DropError('image_encoding', f'{_name(msg)}: {reason}') from err
     return np.array(image, dtype=np.uint8)  # a copy: the message's buffer may be read-only
 
 
-def depth_from_message(msg: Message, metres_per_unit: float | None = None) -> NDArray[np.float32]:
+def depth_from_message(
+    msg: Message, metres_per_unit: float | None = None, max_pixels: int = MAX_PIXELS
+) -> NDArray[np.float32]:
     """Convert a depth sensor_msgs/Image or CompressedImage to (H, W) float32 [m], 0 unknown.
 
     Args:
         msg: encoding 16UC1 (millimetres) or 32FC1 (metres), as REP 118 says.
         metres_per_unit: replaces the unit that goes with the encoding.
+        max_pixels: a larger image is refused before memory is taken for it.
 
     Raises:
-        DropError: ``depth_encoding``, ``depth_data``, ``depth_size`` or ``depth_unit``.
+        DropError: ``depth_encoding``, ``depth_data``, ``depth_size``, ``depth_unit`` or
+            ``depth_too_large``.
     """
     if hasattr(msg, 'format'):
-        raw = _decompress_depth(msg)
+        raw = _decompress_depth(msg, max_pixels)
     elif msg.encoding in DEPTH_ENCODINGS:
-        raw = image_to_cvimage(_packed(msg, 'depth'))  # type: ignore[arg-type]
+        raw = image_to_cvimage(_packed(msg, 'depth', max_pixels))  # type: ignore[arg-type]
     else:
         raise DropError('depth_encoding', f"depth has encoding '{msg.encoding}' {_name(msg)}")
     unit = _MM if raw.dtype == np.uint16 else 1.0
@@ -198,8 +207,9 @@ def check_frame(
         )
 
 
-def _packed(msg: Message, kind: str) -> _PackedImage:
+def _packed(msg: Message, kind: str, max_pixels: int) -> _PackedImage:
     """Check the size of the data and cut the padding off its rows."""
+    image_codec.check_size(msg.width, msg.height, kind, _name(msg), max_pixels)
     bits, _, _, num_channels = to_cvtype(msg.encoding)
     row_bytes = msg.width * num_channels * bits // 8
     step = msg.step or row_bytes
@@ -218,16 +228,16 @@ def _packed(msg: Message, kind: str) -> _PackedImage:
     return _PackedImage(msg.height, msg.width, encoding, bool(msg.is_bigendian), packed)
 
 
-def _decompress_depth(msg: Message) -> NDArray[Any]:
+def _decompress_depth(msg: Message, max_pixels: int) -> NDArray[Any]:
     encoding, _, codec = (part.strip() for part in msg.format.partition(';'))
     data = bytes(msg.data)
     if codec in ('compressedDepth', 'compressedDepth png') and encoding in (
         '16UC1',
         '32FC1',
     ):
-        return image_codec.decode_compressed_depth(data, encoding, _name(msg))
+        return image_codec.decode_compressed_depth(data, encoding, _name(msg), max_pixels)
     if 'png' in msg.format and 'compressedDepth' not in msg.format:
-        return image_codec.decode_depth(data, _name(msg))
+        return image_codec.decode_depth(data, _name(msg), max_pixels)
     raise DropError('depth_encoding', f"depth has unknown format '{msg.format}'")
 
 

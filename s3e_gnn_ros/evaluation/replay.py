@@ -96,7 +96,12 @@ class OfflineReplay:
             return True
         last = self._kept[-1]
         elapsed_s = (keyframe.stamp_ns - last.stamp_ns) / 1e9
-        is_continued = is_plausible_step(elapsed_s, last.T_odom_camera, keyframe.T_odom_camera)
+        is_continued = is_plausible_step(
+            elapsed_s,
+            last.T_odom_camera,
+            keyframe.T_odom_camera,
+            self._config.pose_graph.max_speed_m_per_s,
+        )
         self._drops['odometry_break'] += not is_continued
         return is_continued
 

@@ -60,6 +60,17 @@ def inverse(T: Pose) -> Pose:
     return out
 
 
+def orthonormalised(T: Pose) -> Pose:
+    """Return one pose (4, 4) or many (N, 4, 4) without what rounding has done to the rotation.
+
+    Products of products drift away from SO(3); with :func:`inverse`, which transposes, the error
+    doubles from one to the next.
+    """
+    out = np.array(T)
+    out[..., :3, :3] = Rotation.from_matrix(T[..., :3, :3]).as_matrix()
+    return out
+
+
 def transform_points(T_a_b: Pose, points_b: NDArray[np.floating]) -> NDArray[np.float64]:
     """Map points (N, 3) from frame b to frame a."""
     return np.asarray(points_b @ T_a_b[:3, :3].T + T_a_b[:3, 3])

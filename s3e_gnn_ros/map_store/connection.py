@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from s3e_gnn_ros.errors import InputError
+from s3e_gnn_ros.errors import InputError, UnwritableError
 from s3e_gnn_ros.map_store.damage import DamageError
 
 _BUSY_MS = 5000
@@ -21,6 +21,8 @@ _REASONS = (
     ('disk I/O', 'the disk does not answer'),
     ('closed', 'it is closed already'),
 )
+
+_OF_THE_DISK = ('full', 'readonly', 'unable to open', 'disk I/O')
 
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:
@@ -58,7 +60,8 @@ def told(path: Path, doing: str) -> Iterator[None]:
             raise InputError(f"'{path}' is no map: {err}") from err
         for part, reason in _REASONS:
             if part in str(err):
-                raise InputError(f"cannot {doing} map '{path}': {reason} ({err})") from err
+                kind = UnwritableError if part in _OF_THE_DISK else InputError
+                raise kind(f"cannot {doing} map '{path}': {reason} ({err})") from err
         raise InputError(f"map '{path}' is damaged: {err}") from err
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from s3e_gnn_ros.errors import InputError
+from s3e_gnn_ros.errors import InputError, UnwritableError
 from s3e_gnn_ros.map_store import schema
 from s3e_gnn_ros.map_store.checks import check_content, check_file, has_log
 from s3e_gnn_ros.map_store.connection import connect, set_meta, told
@@ -49,7 +49,7 @@ class Database:
     def _open(self) -> sqlite3.Connection:
         is_writable = _may_write(self.path)
         if not self.is_read_only and not is_writable:
-            raise InputError(f"map '{self.path}' cannot be written: it is read-only")
+            raise UnwritableError(f"map '{self.path}' cannot be written: it is read-only")
         if is_writable and _may_write(self.path.parent):
             # Readers too: SQLite then clears away its log when the last of them goes.
             connection = connect(self.path, 'mode=rw')

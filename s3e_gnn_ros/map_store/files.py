@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from s3e_gnn_ros.errors import InputError
+from s3e_gnn_ros.errors import InputError, UnwritableError
 from s3e_gnn_ros.map_store import schema
 from s3e_gnn_ros.map_store.connection import set_meta, told
 from s3e_gnn_ros.map_store.lock import WriterLock
@@ -49,7 +49,7 @@ def new_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as err:
-        raise InputError(f"cannot write map '{path}': {err.strerror}") from err
+        raise UnwritableError(f"cannot write map '{path}': {err.strerror}") from err
     lock = WriterLock(path)
     temporary = path.with_name(f'.{path.name}.new')
     try:
@@ -59,7 +59,7 @@ def new_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
         yield temporary
         _replace(temporary, path)
     except OSError as err:
-        raise InputError(f"cannot write map '{path}': {err.strerror}") from err
+        raise UnwritableError(f"cannot write map '{path}': {err.strerror}") from err
     finally:
         _remove_unfinished(path)
         lock.release()

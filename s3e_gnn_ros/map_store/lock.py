@@ -8,7 +8,7 @@ import os
 import time
 from pathlib import Path
 
-from s3e_gnn_ros.errors import InputError
+from s3e_gnn_ros.errors import InputError, UnwritableError
 from s3e_gnn_ros.map_store.paths import companion
 
 # One who only looks whether there is a writer holds the lock for a moment.
@@ -46,7 +46,7 @@ class WriterLock:
         try:
             descriptor = os.open(self._path, _CREATE, 0o644)
         except OSError as err:
-            raise InputError(f"cannot write map '{path}': {err.strerror}") from err
+            raise UnwritableError(f"cannot write map '{path}': {err.strerror}") from err
         with contextlib.suppress(BlockingIOError, FileNotFoundError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if self._path.stat().st_ino == os.fstat(descriptor).st_ino:

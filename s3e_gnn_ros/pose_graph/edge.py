@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from s3e_gnn_ros.geometry.se3 import Pose, adjoint, inverse
+from s3e_gnn_ros.geometry.se3 import Pose, adjoint, inverse, orthonormalised
 from s3e_gnn_ros.types import KeyframeKey
 
 
@@ -42,4 +42,5 @@ def strung(first: Edge, second: Edge) -> Edge:
     assert first.j == second.i
     A = adjoint(inverse(second.T_i_j))
     covariance = A @ first.covariance @ A.T + second.covariance
-    return Edge(first.i, second.j, first.T_i_j @ second.T_i_j, (covariance + covariance.T) / 2)
+    T_i_j = orthonormalised(first.T_i_j @ second.T_i_j)
+    return Edge(first.i, second.j, T_i_j, (covariance + covariance.T) / 2)

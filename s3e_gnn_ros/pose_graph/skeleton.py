@@ -9,7 +9,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from s3e_gnn_ros.config import PoseGraphConfig
-from s3e_gnn_ros.geometry.se3 import Pose, inverse
+from s3e_gnn_ros.geometry.se3 import Pose, inverse, orthonormalised
 from s3e_gnn_ros.pose_graph.chains import NO_PARENT
 from s3e_gnn_ros.pose_graph.closure_table import Closure, ClosureTable
 from s3e_gnn_ros.pose_graph.edge import Edge
@@ -151,7 +151,7 @@ class Skeleton:
         """Build the solver anew where something has been taken away."""
         if self._stale is None:
             return
-        poses, self._stale = self._stale, None
+        poses, self._stale = orthonormalised(self._stale), None
         self._num_past_recoveries += self._solver.num_recoveries
         self._solver = IncrementalSolver(self._config.relinearize_threshold)
         self._piece = self._pieces()

@@ -250,7 +250,7 @@ class IncrementalSolver:
     def _values(self) -> Any:
         """Return a copy of the estimates of all poses, the new ones included."""
         if self._cache is None and self._isam.getLinearizationPoint().size() > 0:
-            self._cache = self._isam.calculateEstimate()
+            self._cache = self._estimate()
         values = gtsam.Values() if self._cache is None else gtsam.Values(self._cache)
         values.insert(self._new_values)
         return values
@@ -261,6 +261,17 @@ class IncrementalSolver:
             T = levelled(values.atPose3(index).matrix(), up)
             values.update(index, gtsam.Pose3(T))
         return values
+
+    def _estimate(self) -> Any:
+        """Return the solution; GTSAM may find only here that a system is badly conditioned."""
+        try:
+            return self._isam.calculateEstimate()
+        except RuntimeError as err:
+            if not is_indeterminate(err):
+                raise
+            self._factorization = 'QR'
+            self._recover(self._salvage())
+            return self._isam.calculateEstimate()
 
     def _values_of(self, *indices: int) -> Any:
         values = gtsam.Values()

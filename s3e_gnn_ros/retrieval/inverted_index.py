@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,9 +143,8 @@ class _Block:
         """Return the block less the postings of some entries (num_entries,)."""
         kept = ~is_removed[self.entries]
         num_before = np.concatenate([[0], np.cumsum(kept)]).astype(np.int32)
-        return _Block(
-            num_before[self.starts], self.entries[kept], self.weights[kept], self.num_entries
-        )
+        starts = num_before[self.starts] if kept.any() else _no_starts(len(self.starts))
+        return _Block(starts, self.entries[kept], self.weights[kept], self.num_entries)
 
     def scores(self, vector: BowVector) -> NDArray[np.float64]:
         words, weights = vector
@@ -155,6 +155,12 @@ class _Block:
         postings = np.repeat(offsets, counts) + np.arange(counts.sum())
         shared = np.minimum(np.repeat(weights, counts), self.weights[postings])
         return _sums(self.entries[postings], shared, self.num_entries)
+
+
+@lru_cache(maxsize=4)
+def _no_starts(num: int) -> NDArray[np.int32]:
+    """Return zeros (num,) that all blocks without postings share: a map is pruned for ever."""
+    return np.zeros(num, dtype=np.int32)
 
 
 def _sums(

@@ -1,4 +1,4 @@
-"""Notices time running backwards: one late message, or a recording that starts again."""
+"""Notices stamps that are out of order: one late or wrong message, or a clock that was set."""
 
 from __future__ import annotations
 
@@ -6,26 +6,34 @@ from enum import Enum
 
 MAX_JITTER_NS = 1_000_000_000
 """A stamp further back than this is a new start; a smaller step back is a late message."""
+MAX_AHEAD_NS = 60_000_000_000
+"""A stamp further ahead than this is a wrong one, until the next message says the same."""
 
 
 class Verdict(Enum):
     """What to do with a message."""
 
     USE = 'in order'
-    LATE = 'not newer than the one before'
+    REPEATED = 'has the stamp of the one before'
+    LATE = 'is older than the one before'
+    SUSPECT = 'is far from the one before: the next one tells whether the stamp is wrong'
     DROP_OLD_SESSION = 'left over from before the new start'
-    NEW_SESSION = 'the recording starts again: forget the past, then use it'
+    JUMPED_AHEAD = 'the clock was set forwards: use the suspect message, and this one'
+    NEW_SESSION = 'time starts again: forget the past, then use the suspect message, and this one'
 
 
 class ClockGuard:
     """Judges the stamps of several topics that share one clock.
 
-    When one topic jumps back, the others may still deliver messages from before the jump: these
-    are refused until their own topic has jumped as well, or the new session has come as far.
+    One message alone may have any stamp; a clock that was set is believed when two messages of a
+    topic say so. When one topic jumps back, the others may still deliver messages from before the
+    jump: these are refused until their own topic has jumped as well, or the new session has come
+    as far.
     """
 
     def __init__(self) -> None:
         self._last_ns: dict[str, int] = {}
+        self._suspect_ns: dict[str, int] = {}
         self._before_jump_ns: dict[str, int] = {}
 
     def judge(self, topic: str, stamp_ns: int) -> Verdict:
@@ -37,18 +45,33 @@ class ClockGuard:
                 return Verdict.DROP_OLD_SESSION
             del self._before_jump_ns[topic]
         last_ns = self._last_ns.get(topic)
-        if last_ns is not None and stamp_ns < last_ns - MAX_JITTER_NS:
-            self._start_again(topic, stamp_ns)
-            return Verdict.NEW_SESSION
+        if last_ns is not None and not (
+            last_ns - MAX_JITTER_NS <= stamp_ns <= last_ns + MAX_AHEAD_NS
+        ):
+            return self._judge_jump(topic, last_ns, stamp_ns)
+        self._suspect_ns.pop(topic, None)
         if last_ns is not None and stamp_ns <= last_ns:
-            return Verdict.LATE
+            return Verdict.REPEATED if stamp_ns == last_ns else Verdict.LATE
         self._last_ns[topic] = stamp_ns
         return Verdict.USE
+
+    def _judge_jump(self, topic: str, last_ns: int, stamp_ns: int) -> Verdict:
+        suspect_ns = self._suspect_ns.get(topic)
+        if suspect_ns is None or not suspect_ns < stamp_ns <= suspect_ns + MAX_AHEAD_NS:
+            self._suspect_ns[topic] = stamp_ns
+            return Verdict.SUSPECT
+        if stamp_ns > last_ns:
+            del self._suspect_ns[topic]
+            self._last_ns[topic] = stamp_ns
+            return Verdict.JUMPED_AHEAD
+        self._start_again(topic, stamp_ns)
+        return Verdict.NEW_SESSION
 
     def _start_again(self, topic: str, stamp_ns: int) -> None:
         self._before_jump_ns = {
             other: last_ns
             for other, last_ns in self._last_ns.items()
-            if other != topic and last_ns > stamp_ns + MAX_JITTER_NS
+            if other not in self._suspect_ns and last_ns > stamp_ns + MAX_JITTER_NS
         }
-        self._last_ns = {topic: stamp_ns}
+        self._last_ns = {**self._suspect_ns, topic: stamp_ns}
+        self._suspect_ns = {}

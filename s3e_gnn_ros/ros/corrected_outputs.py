@@ -19,6 +19,7 @@ from s3e_gnn_ros.ros.conversions import (
 from s3e_gnn_ros.ros.corrected_pose import CovarianceSince, corrected_pose_message
 from s3e_gnn_ros.ros.correction import Applicability, Correction, Follower
 from s3e_gnn_ros.ros.map_to_odom import MapToOdom
+from s3e_gnn_ros.ros.odometry_watch import OdometryWatch
 from s3e_gnn_ros.ros.qos import reliable_qos
 
 
@@ -47,7 +48,9 @@ class CorrectedOutputs:
             MapToOdom(node, self._config.map_frame) if self._config.publish_tf else None
         )
         self._follower = Follower(_follow_time_s(self._config))
-        self._applicability = Applicability()
+        max_speed_m_per_s = config.pose_graph.max_speed_m_per_s
+        self._watch = OdometryWatch(max_speed_m_per_s)
+        self._applicability = Applicability(max_speed_m_per_s)
         self._covariance = CovarianceSince(config)
         self._last: tuple[int, Pose, str] | None = None
         self._used: Correction | None = None
@@ -60,11 +63,19 @@ class CorrectedOutputs:
 
         Raises:
             InputError: its pose is not finite or its quaternion not of unit length.
+            DropError: it does not fit to those before.
         """
         stamp_ns = stamp_to_ns(message.header.stamp)
         T_odom_body = pose_from_message(message.pose.pose)
         odom_frame = self._config.odom_frame or message.header.frame_id
-        self._applicability.take_odometry(stamp_ns, T_odom_body, odom_frame)
+        if self._last is not None and stamp_ns <= self._last[0]:
+            self._watch.clear()  # time has jumped back
+        sentence = self._watch.judge(stamp_ns, T_odom_body, odom_frame, message.child_frame_id)
+        if sentence:
+            self._logger.warning(f'{sentence}: a correction comes with the next keyframes')
+        self._applicability.take_odometry(
+            stamp_ns, T_odom_body, odom_frame, has_restarted=bool(sentence)
+        )
         self._covariance.add_odometry(stamp_ns, T_odom_body)
         self._last = stamp_ns, T_odom_body, odom_frame
         T_map_odom = self._follow(correction)
@@ -82,6 +93,8 @@ class CorrectedOutputs:
         self._config = config.node
         self._follower.set_time(_follow_time_s(config.node))
         self._covariance.set_config(config.pose_graph)
+        for watch in (self._watch, self._applicability):
+            watch.set_speed(config.pose_graph.max_speed_m_per_s)
 
     def close(self) -> None:
         """End what listens to other publishers."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from s3e_gnn_ros.data.bag_poses import clean_frame
 from s3e_gnn_ros.geometry import se3
 from s3e_gnn_ros.geometry.se3 import Pose
-from s3e_gnn_ros.pose_graph.continuity import is_plausible_step
+from s3e_gnn_ros.pose_graph.continuity import MAX_SPEED_M_PER_S, is_plausible_step
 from s3e_gnn_ros.types import KeyframeKey
 
 _MAX_AHEAD_NS = 1_000_000_000
@@ -61,23 +61,34 @@ class Applicability:
     moved, or when time jumps back. From then on corrections of what was known before, and of
     keyframes from before, are refused; so is at all times one of another odometry frame, and one
     of a piece of the graph that nothing ties to the map.
+
+    Args:
+        max_speed_m_per_s: nothing moves faster [m/s].
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_speed_m_per_s: float = MAX_SPEED_M_PER_S) -> None:
+        self._max_speed_m_per_s = max_speed_m_per_s
         self._last: tuple[int, Pose, str] | None = None
         self._since_ns: int | None = None  # the beginning, when it was seen
         self._known: KeyframeKey | None = None  # newest keyframe corrected so far
         self._outdated: KeyframeKey | None = None  # and this one at the beginning
 
-    def take_odometry(self, stamp_ns: int, T_odom_body: Pose, odom_frame: str) -> None:
+    def set_speed(self, max_speed_m_per_s: float) -> None:
+        """Judge by another greatest speed [m/s] from now on."""
+        self._max_speed_m_per_s = max_speed_m_per_s
+
+    def take_odometry(
+        self, stamp_ns: int, T_odom_body: Pose, odom_frame: str, *, has_restarted: bool = False
+    ) -> None:
         """Watch odometry; call it once per message, in order.
 
         Args:
             stamp_ns: of the message.
             T_odom_body: (4, 4) its pose.
             odom_frame: its frame.
+            has_restarted: it was seen not to go on from the message before.
         """
-        if self._begins_anew(stamp_ns, T_odom_body, odom_frame):
+        if has_restarted or self._begins_anew(stamp_ns, T_odom_body, odom_frame):
             self._since_ns, self._outdated = stamp_ns, self._known
         self._last = stamp_ns, T_odom_body, odom_frame
 
@@ -102,7 +113,7 @@ class Applicability:
         elapsed_s = (stamp_ns - last_ns) / 1e9
         if elapsed_s <= 0 or clean_frame(odom_frame) != clean_frame(last_frame):
             return True
-        return not is_plausible_step(elapsed_s, T_last, T_odom_body)
+        return not is_plausible_step(elapsed_s, T_last, T_odom_body, self._max_speed_m_per_s)
 
 
 class Follower:

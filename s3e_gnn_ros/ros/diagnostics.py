@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from s3e_gnn_ros.ros import names
 from s3e_gnn_ros.ros.health import Health
 from s3e_gnn_ros.ros.qos import reliable_qos
+from s3e_gnn_ros.ros.steady_timer import create_steady_timer
 
 _PERIOD_S = 1.0
 _DEPTH = 10
@@ -35,9 +35,7 @@ class Diagnostics:
         self._publisher = node.create_publisher(
             DiagnosticArray, names.DIAGNOSTICS, reliable_qos(_DEPTH)
         )
-        # The node's own clock stands still while use_sim_time is set and /clock silent.
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._timer = node.create_timer(_PERIOD_S, self._publish, clock=steady)
+        self._timer = create_steady_timer(node, _PERIOD_S, self._publish)
 
     def _publish(self) -> None:
         found = self._examine()

@@ -82,7 +82,7 @@ class GraphBuilder:
         key = keyframe.key
         # The same keyframe as the graph ties it to.
         before = self._last.get(key.session) or self._newest()
-        continues = before is not None and is_continued(before, keyframe)
+        continues = self._continues(before, keyframe)
         self._do(lambda: self._put(keyframe, continues))
         self._keyframes[key] = self._last[key.session] = keyframe
         self._note_live(keyframe)
@@ -248,6 +248,11 @@ class GraphBuilder:
     def _take_out(self, key: KeyframeKey) -> None:
         self.graph.remove_keyframe(key)
 
+    def _continues(self, before: KeyframePose | None, keyframe: KeyframePose) -> bool:
+        """Whether odometry ties a keyframe to the one before it, if there is one."""
+        limit = self._config.max_speed_m_per_s
+        return before is not None and is_continued(before, keyframe, limit)
+
     def _newest(self) -> KeyframePose | None:
         return next(reversed(self._keyframes.values()), None)
 
@@ -282,7 +287,7 @@ class GraphBuilder:
         refused: list[KeyframeKey] = []
         for key, keyframe in self._keyframes.items():
             before = last.get(key.session) or before
-            continues = before is not None and is_continued(before, keyframe)
+            continues = self._continues(before, keyframe)
             if self._attempt(partial(self._put, keyframe, continues)):
                 last[key.session] = before = keyframe
             else:

@@ -33,6 +33,7 @@ from s3e_gnn_ros.ros.keyframe_inbox import KeyframeInbox
 from s3e_gnn_ros.ros.managed_node import ManagedNode
 from s3e_gnn_ros.ros.qos import latched_qos
 from s3e_gnn_ros.ros.role import Role
+from s3e_gnn_ros.ros.steady_timer import create_steady_timer
 from s3e_gnn_ros.types import KeyframeKey
 
 _PUBLISH_PERIOD_S = 0.5
@@ -127,7 +128,7 @@ class GraphKeeping(Role):
             self._take_odometry,
         )
         self._graph.renew()
-        self._node.create_timer(_PUBLISH_PERIOD_S, self._tick)
+        create_steady_timer(self._node, _PUBLISH_PERIOD_S, self._tick)
 
     def deactivate(self) -> None:
         """Let what is queued come into the graph: the inbox counts it as done."""

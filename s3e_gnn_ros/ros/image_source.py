@@ -11,6 +11,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from s3e_gnn_ros.config import NodeConfig
+from s3e_gnn_ros.data.bag_poses import clean_frame
 from s3e_gnn_ros.data.camera_tracker import CameraTracker, is_rectified_topic
 from s3e_gnn_ros.data.messages import check_frame, depth_from_message, stamp_ns
 from s3e_gnn_ros.errors import DropError
@@ -45,8 +46,12 @@ class ImageSource:
         *,
         needs_camera_info: bool = True,
     ) -> None:
-        is_rectified = is_rectified_topic(node.resolve_topic_name('image'))
-        self._tracker = CameraTracker(is_rectified=is_rectified)
+        self._is_rectified = is_rectified_topic(node.resolve_topic_name('image'))
+        self._tracker = CameraTracker(is_rectified=self._is_rectified)
+        self._resized = CameraTracker(
+            is_rectified=self._is_rectified
+        )  # no camera while sizes agree
+        self._info_frame = self._image_frame = ''
         self._config = config
         self._inputs = inputs
         self._on_picture = on_picture
@@ -88,7 +93,9 @@ class ImageSource:
     def _subscribe_image(self, node: Node, topic: str) -> None:
         def take(message: Any) -> None:
             if topic == 'image':
-                self._watch.waits(stamp_ns(message.header.stamp))
+                stamp = stamp_ns(message.header.stamp)
+                self._check_order(stamp)  # whatever depth may come for it
+                self._watch.waits(stamp)
             self._synchroniser.add(topic, message)
 
         name = node.resolve_topic_name(topic)
@@ -101,7 +108,14 @@ class ImageSource:
 
     def _take_camera(self, message: CameraInfo) -> None:
         before = self._tracker.camera
-        self._tracker.update(message)
+        self._info_frame = message.header.frame_id
+        try:
+            self._tracker.update(message)
+        except DropError:
+            # Of another size: it is believed once images are of that size, too.
+            self._resized = CameraTracker(is_rectified=self._is_rectified)
+            self._resized.update(message)
+            raise
         if self._tracker.camera != before:
             self._on_camera()
 
@@ -117,21 +131,59 @@ class ImageSource:
             'node.use_depth is true: without depth images, set it to false',
         )
 
-    def _hand_on(self, image: Any, depth: Any) -> None:
-        stamp = stamp_ns(image.header.stamp)
+    def _check_order(self, stamp: int) -> None:
         if self._last_ns is not None and stamp <= self._last_ns:
             raise DropError('time_backwards', f'image at {stamp} ns follows {self._last_ns} ns')
-        pixels = decode_image(image, self._bridge)
+
+    def _hand_on(self, image: Any, depth: Any) -> None:
+        stamp = stamp_ns(image.header.stamp)
+        self._check_order(stamp)
+        pixels = decode_image(image, self._bridge, self._config.max_image_pixels)
+        self._note_frames(image, depth)
+        self._follow_size(pixels)
         if self.camera is not None:
             check_frame(pixels, self.camera)
         depth_m = None if depth is None else self._depth(depth, pixels.shape[:2])
         self._last_ns = stamp
         self._on_picture(Picture(stamp, pixels, depth_m, image.header.frame_id))
 
+    def _follow_size(self, pixels: NDArray[np.uint8]) -> None:
+        """Go over to another size of images once both they and camera_info have it."""
+        camera, resized = self._tracker.camera, self._resized.camera
+        size = pixels.shape[1], pixels.shape[0]
+        if (
+            camera is None
+            or resized is None
+            or size == (camera.width, camera.height)
+            or size != (resized.width, resized.height)
+        ):
+            return
+        self._tracker = self._resized
+        self._resized = CameraTracker(is_rectified=self._is_rectified)
+        self._inputs.intake.remark(
+            'camera_resized', f'images and camera_info are {size[0]}x{size[1]} from now on'
+        )
+        self._on_camera()
+
+    def _note_frames(self, image: Any, depth: Any) -> None:
+        """Say where the messages of one camera do not agree on what it is called."""
+        frame = image.header.frame_id
+        others = {'camera_info': self._info_frame, 'images before': self._image_frame}
+        if depth is not None:
+            others['depth'] = depth.header.frame_id
+        for name, other in others.items():
+            if other and clean_frame(other) != clean_frame(frame):
+                self._inputs.intake.remark(
+                    f'frame_of_{name.split()[0]}',
+                    f"images are of '{frame}' and {name} of '{other}': that of the image counts, "
+                    'and depth has to be aligned to it',
+                )
+        self._image_frame = frame
+
     def _depth(self, message: Any, shape: tuple[int, ...]) -> NDArray[np.float32] | None:
         """Return depth, or None and a count: an image without depth is still worth something."""
         try:
-            depth_m = depth_from_message(message)
+            depth_m = depth_from_message(message, max_pixels=self._config.max_image_pixels)
             if depth_m.shape != shape:
                 raise DropError(
                     'depth_size', f'depth has shape {depth_m.shape}, its image {shape}'

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -16,6 +15,7 @@ from s3e_gnn_ros.ros.intake import Intake
 from s3e_gnn_ros.ros.player import full_type_name
 from s3e_gnn_ros.ros.qos import count_lost, input_qos
 from s3e_gnn_ros.ros.statistics import Statistics
+from s3e_gnn_ros.ros.steady_timer import create_steady_timer
 
 _CHECK_PERIOD_S = 5.0
 _REPEAT_CHECKS = 12
@@ -65,9 +65,7 @@ class Inputs:
         self._watched: dict[str, Watched] = {}
         self._told: set[str] = set()
         self._num_checks = 0
-        # The node's own clock stands still while use_sim_time is set and /clock silent.
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._timer = node.create_timer(_CHECK_PERIOD_S, self._report_silent, clock=steady)
+        self._timer = create_steady_timer(node, _CHECK_PERIOD_S, self._report_silent)
 
     def subscribe(
         self,

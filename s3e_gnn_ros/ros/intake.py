@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from rclpy.node import Node
@@ -14,6 +15,11 @@ from s3e_gnn_ros.ros.clock_guard import ClockGuard, Verdict
 from s3e_gnn_ros.ros.statistics import Statistics
 
 _WARN_PERIOD_S = 5.0
+_REASONS = {
+    Verdict.REPEATED: 'repeated',
+    Verdict.LATE: 'time_backwards',
+    Verdict.DROP_OLD_SESSION: 'old_session',
+}
 
 
 class Intake:
@@ -21,7 +27,7 @@ class Intake:
 
     Args:
         node: logs the warnings.
-        statistics: keeps ``received.<topic>`` and ``drops.<reason>``.
+        statistics: keeps ``received.<topic>``, ``drops.<reason>`` and ``remarks.<reason>``.
         on_new_session: called when time jumps back, before the message that showed it is used.
     """
 
@@ -33,7 +39,9 @@ class Intake:
         self._statistics = statistics
         self._on_new_session = on_new_session
         self._guard = ClockGuard()
+        self._suspects: dict[str, Callable[[], None]] = {}  # by topic: use its suspect message
         self._warned_s: dict[str, float] = {}
+        self._remarked: set[str] = set()
 
     def counted(self, topic: str, use: Callable[[Any], None]) -> Callable[[Any], None]:
         """Wrap a subscription's callback: what it raises becomes a counted drop."""
@@ -57,19 +65,42 @@ class Intake:
 
         def judged(message: Any) -> None:
             stamp = stamp_ns(message.header.stamp)
+            if stamp == 0:
+                raise DropError('no_stamp', f'{topic} has stamp 0: its publisher does not set it')
             verdict = self._guard.judge(topic, stamp)
-            if verdict is Verdict.LATE and not may_be_late:
-                raise DropError('time_backwards', f'{topic} at {stamp} ns follows a newer one')
-            if verdict is Verdict.DROP_OLD_SESSION:
-                raise DropError('old_session', f'{topic} at {stamp} ns: {verdict.value}')
-            if verdict is Verdict.NEW_SESSION:
-                self._logger.warning(
-                    f'time jumped back to {stamp} ns on {topic}: a new session begins'
-                )
-                self._on_new_session()
+            if verdict is Verdict.SUSPECT:
+                self._drop_suspect(topic)
+                self._suspects[topic] = partial(self.attempt, partial(use, message))
+                return
+            self._settle(topic, stamp, verdict)
+            reason = _REASONS.get(verdict)
+            if reason is not None and not (may_be_late and verdict is Verdict.LATE):
+                raise DropError(reason, f'{topic} at {stamp} ns: {verdict.value}')
             use(message)
 
         return self.counted(topic, judged)
+
+    def _settle(self, topic: str, stamp: int, verdict: Verdict) -> None:
+        """Use or drop what waited to be confirmed."""
+        if verdict is Verdict.NEW_SESSION:
+            self._logger.warning(
+                f'time jumped back to {stamp} ns on {topic}: a new session begins'
+            )
+            self._on_new_session()
+            while self._suspects:  # of the other topics as well
+                self._suspects.pop(next(iter(self._suspects)))()
+        elif verdict is Verdict.JUMPED_AHEAD:
+            self._logger.warning(f'time jumped ahead to {stamp} ns on {topic}')
+            self._statistics.count('time_jumps_ahead')
+            self._suspects.pop(topic)()
+        else:
+            self._drop_suspect(topic)
+
+    def _drop_suspect(self, topic: str) -> None:
+        if self._suspects.pop(topic, None) is not None:
+            self.drop(
+                'wrong_stamp', f'a single message of {topic} had a stamp far from the others'
+            )
 
     def attempt(self, use: Callable[[], None]) -> None:
         """Call ``use``; what it raises is counted and logged: no message may end the node."""
@@ -81,6 +112,13 @@ class Intake:
             self.drop('invalid', str(err))
         except Exception as err:
             self.drop('callback_error', f'{type(err).__name__} while taking a message: {err}')
+
+    def remark(self, reason: str, sentence: str) -> None:
+        """Count something odd that is used all the same; it is said once."""
+        self._statistics.count(f'remarks.{reason}')
+        if reason not in self._remarked:
+            self._remarked.add(reason)
+            self._logger.warning(sentence)
 
     def drop(self, reason: str, sentence: str) -> None:
         """Count a drop, and warn of it at most once in a while."""

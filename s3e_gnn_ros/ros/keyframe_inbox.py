@@ -6,10 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from s3e_gnn_ros.geometry.se3 import Pose
-from s3e_gnn_ros.pose_graph.continuity import is_plausible_step
+from s3e_gnn_ros.pose_graph.continuity import MAX_SPEED_M_PER_S, is_plausible_step
 from s3e_gnn_ros.types import KeyframeKey
 
 _MAX_LINK_S = 10.0
+_SAME_NODE = 1_000_000
+"""Sessions are numbered by the nanosecond their node was started at, and from there on by ones:
+nearer numbers are of one node, which took the next because odometry or time began anew."""
 _MAX_REMOVED = 100_000
 """Removed keyframes remembered, so that an answer from before their removal is no surprise."""
 
@@ -70,8 +73,9 @@ class KeyframeInbox:
     def remove(self, keys: Iterable[KeyframeKey]) -> None:
         """Wait for these no longer, and take them no more."""
         for key in keys:
-            self._removed[key] = None
             self._waiting.pop(key, None)
+            if key.keyframe_id >= self._next_id.get(key.session, 0):  # else it is taken no more
+                self._removed[key] = None
         while len(self._removed) > _MAX_REMOVED:
             del self._removed[next(iter(self._removed))]
 
@@ -79,9 +83,18 @@ class KeyframeInbox:
         """Yield, in order, every keyframe that has no gap before it."""
         for key in sorted(self._waiting):
             if self._is_ready(key):
-                self._next_id[key.session] = key.keyframe_id + 1
                 self._nothing_from.pop(key, None)
-                yield self._waiting.pop(key)
+                keyframe = self._waiting.pop(key)
+                self._pass(key)
+                yield keyframe
+
+    def _pass(self, key: KeyframeKey) -> None:
+        """Go on after a keyframe; what was removed before it need not be remembered."""
+        session, first_id = key.session, self._next_id.get(key.session, 0)
+        self._next_id[session] = key.keyframe_id + 1
+        if self._removed:
+            for number in range(first_id, key.keyframe_id + 1):
+                self._removed.pop(KeyframeKey(session, number), None)
 
     def _is_ready(self, key: KeyframeKey) -> bool:
         return self._gap(key) >= self._nothing_from.get(key, key.keyframe_id)
@@ -107,16 +120,22 @@ class KeyframeInbox:
             self._next_id[session] = min(ids)
 
 
-def is_continued(before: KeyframePose, after: KeyframePose) -> bool:
+def is_continued(
+    before: KeyframePose, after: KeyframePose, max_speed_m_per_s: float = MAX_SPEED_M_PER_S
+) -> bool:
     """Whether odometry measured the motion between two successive keyframes.
 
     It did not when its frame or robot is another one, when it jumped (a front end that lost track
-    and started again at its origin), or when a restarted node missed too much in between.
+    and started again at its origin), when the loop closure node saw it begin anew and took the
+    next session, or when a restarted node missed too much in between.
     """
     elapsed_s = (after.stamp_ns - before.stamp_ns) / 1e9
     frames = {(item.robot_id, item.odom_frame) for item in (before, after)}
     if len(frames) > 1 or elapsed_s <= 0:
         return False
-    if before.key.session != after.key.session and elapsed_s > _MAX_LINK_S:
+    num_apart = after.key.session - before.key.session
+    if num_apart and (abs(num_apart) < _SAME_NODE or elapsed_s > _MAX_LINK_S):
         return False
-    return is_plausible_step(elapsed_s, before.T_odom_camera, after.T_odom_camera)
+    return is_plausible_step(
+        elapsed_s, before.T_odom_camera, after.T_odom_camera, max_speed_m_per_s
+    )

@@ -75,7 +75,7 @@ class LoopClosing(Role):
     def _open(self, stack: ExitStack) -> None:
         """Build everything; what has been opened is closed in the opposite order."""
         node, config, statistics = self._node, self._config, self._statistics
-        maps = OpenMaps(config, self._pipeline, statistics, self._intake.drop)
+        maps = OpenMaps(config, self._pipeline, statistics, self._intake.drop, self._tell)
         stack.callback(maps.close)
         outputs = LoopOutputs(node, config.node, self._history)
         self._outputs = outputs
@@ -128,9 +128,7 @@ class LoopClosing(Role):
         )
         stack.callback(self._explain.close)
         place = Place(self._pipeline, lambda: self.camera, self._get_worker, self._statistics)
-        self._relocalisation = RelocalisationService(
-            self._node, self._config.node, services, place
-        )
+        self._relocalisation = RelocalisationService(self._node, self._config, services, place)
 
     def _get_worker(self) -> Worker[Job]:
         return self._worker
@@ -202,6 +200,7 @@ class LoopClosing(Role):
             self._statistics,
             self._relocalisation,
             self._offer,
+            self._restart_odometry,
         )
         self._external = ExternalKeyframes(
             self._node,
@@ -258,14 +257,27 @@ class LoopClosing(Role):
 
     def _start_session(self) -> None:
         """Begin again after a jump back in time; what was seen stays searchable."""
-        self._session = max(time.time_ns(), self._session + 1)
-        self._sessions.append(self._session)
-        if self._external is not None:
-            self._external.add_own_session(self._session)
         self._relocalisation.clear()
         if self._inputs is not None:
             self._inputs.clear()
+        self._next_session()
+
+    def _restart_odometry(self, sentence: str) -> None:
+        """Begin again where odometry did; only a closure can tell where that is."""
+        self._node.get_logger().warning(f'{sentence}: a new session begins')
+        self._statistics.count('odometry_restarts')
+        self._next_session()
+
+    def _next_session(self) -> None:
+        """The next number says that odometry did not go on; see :func:`is_continued`."""
+        self._session += 1
+        self._sessions.append(self._session)
+        if self._external is not None:
+            self._external.add_own_session(self._session)
         self._statistics.count('sessions')
+
+    def _tell(self, sentence: str) -> None:
+        self._node.get_logger().info(sentence)
 
     # In the worker's thread.
 

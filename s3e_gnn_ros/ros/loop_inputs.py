@@ -29,6 +29,7 @@ class LoopInputs:
         statistics: counts pictures, frames and chosen keyframes.
         relocalisation: takes pictures while odometry is lost.
         on_keyframe: called with each keyframe, in order of stamps.
+        on_restart: called with a sentence where odometry began anew, before the next keyframe.
 
     Raises:
         ConfigError: see :func:`adapters.make_host`.
@@ -42,11 +43,13 @@ class LoopInputs:
         statistics: Statistics,
         relocalisation: RelocalisationService,
         on_keyframe: Callable[[PosedFrame], None],
+        on_restart: Callable[[str], None],
     ) -> None:
         self._config = config
         self._statistics = statistics
         self._relocalisation = relocalisation
         self._on_keyframe = on_keyframe
+        self._on_restart = on_restart
         self._selector = KeyframeSelector(config.keyframes)
         self.inputs = Inputs(
             node,
@@ -56,6 +59,7 @@ class LoopInputs:
             is_reliable=config.node.reliable_inputs,
         )
         self._host = make_host(node, config.node, self.inputs, self._advance)
+        self._host.watch_odometry(config.pose_graph.max_speed_m_per_s, self._restart_odometry)
         if self._host.chooses_keyframes:
             relocalisation.listen(self.inputs)
         self._images = ImageSource(
@@ -87,7 +91,14 @@ class LoopInputs:
         """Take other limits from the next message on."""
         self._config = config
         self._selector.set_config(config.keyframes)
+        for watch in (self._host, self._relocalisation.watch):
+            watch.set_speed(config.pose_graph.max_speed_m_per_s)
         self._images.set_slop(config.node.sync_slop_s)
+
+    def _restart_odometry(self, stamp_ns: int, sentence: str) -> None:
+        self._selector = KeyframeSelector(self._config.keyframes)
+        self._relocalisation.watch.note_jump(stamp_ns)
+        self._on_restart(sentence)
 
     def _take_picture(self, picture: Picture) -> None:
         self._statistics.count('pictures')

@@ -20,6 +20,7 @@ from s3e_gnn_ros.ros.map_messages import loaded_messages
 from s3e_gnn_ros.ros.open_maps import LoadedMap, OpenMaps
 from s3e_gnn_ros.ros.qos import latched_qos
 from s3e_gnn_ros.ros.statistics import Statistics
+from s3e_gnn_ros.ros.steady_timer import create_steady_timer
 from s3e_gnn_ros.ros.unwritten_poses import (
     keys_from_message,
     poses_from_message,
@@ -68,7 +69,7 @@ class MapKeeper:
             intake.counted('keyframe_poses', self._note_poses),
             latched_qos(1),
         )
-        self._timer = node.create_timer(_TICK_S, self._check)
+        self._timer = create_steady_timer(node, _TICK_S, self._check)
 
     def create_services(self, services: DeferredServices, worker: Callable[[], Any]) -> None:
         """Serve loop_closure/remove_keyframes."""
@@ -84,7 +85,7 @@ class MapKeeper:
         """Judge whether the map that is written takes what comes; in any thread."""
         if self._maps.writer is None:
             return judge_map(counters, '', None)
-        return judge_map(counters, str(self._maps.written.path), self._maps.writer.free_bytes)
+        return judge_map(counters, str(self._maps.written_path), self._maps.writer.free_bytes)
 
     # In the worker's thread.
 

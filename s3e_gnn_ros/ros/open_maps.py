@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s3e_gnn_ros.config import Config
-from s3e_gnn_ros.errors import InputError
+from s3e_gnn_ros.errors import InputError, UnwritableError
 from s3e_gnn_ros.geometry.se3 import Pose
 from s3e_gnn_ros.loop_closure.pipeline import LoopClosurePipeline
 from s3e_gnn_ros.map_store.paths import check_plain, map_directory, map_path
@@ -67,9 +68,12 @@ class OpenMaps:
         pipeline: searches what is loaded.
         statistics: counts what is written.
         drop: called with reason and sentence when something cannot be written.
+        tell: called with a sentence when it can again.
+
+    A disk that takes nothing, or is not there, at the start is waited for as at any other time.
 
     Raises:
-        InputError: the map to write cannot be opened or made, or is of other weights.
+        InputError: the map to write is damaged, of other weights, or has another writer.
     """
 
     def __init__(
@@ -78,23 +82,26 @@ class OpenMaps:
         pipeline: LoopClosurePipeline,
         statistics: Statistics,
         drop: Callable[[str, str], None],
+        tell: Callable[[str], None] = lambda _sentence: None,
     ) -> None:
         self._config = config.map
         self._pipeline = pipeline
-        self._weights_digest, weights_name = weights_of(config.retrieval)
+        self._weights_digest, self._weights_name = weights_of(config.retrieval)
         self.directory = map_directory(config.map.directory)
         self._loaded: dict[Path, MapStore] = {}
-        self._written: MapStore | None = None
+        self._written: MapStore | None = None  # read-only as long as it cannot be written
+        self._uncopied: list[LoadedMap] = []
         self.writer: MapWriter | None = None
         if config.map.name:
-            store = self._open_written(self.path(config.map.name), weights_name)
-            self._written = store
             self.writer = MapWriter(
-                store,
+                self._begin_writing(drop),
                 config.map.thumbnail_width_px,
                 statistics,
                 drop,
-                lambda key: pipeline.views_stored([key], store),
+                lambda key: pipeline.views_stored([key], self.written),
+                self._open_again,
+                tell,
+                config.pose_graph.max_speed_m_per_s,
             )
 
     @property
@@ -105,8 +112,19 @@ class OpenMaps:
             InputError: there is none.
         """
         if self._written is None:
+            if self._config.name:
+                raise InputError(f"map '{self._config.name}' cannot be written so far")
             raise InputError('no map is written: the parameter map.name is empty')
         return self._written
+
+    @property
+    def written_path(self) -> Path:
+        """The file of the map that is to be written, whether or not that is possible now.
+
+        Raises:
+            InputError: there is none.
+        """
+        return self.path(self._config.name)
 
     def path(self, name: str) -> Path:
         """Return the file of a map.
@@ -160,10 +178,12 @@ class OpenMaps:
         Raises:
             InputError: the disk takes no more.
         """
-        if self._written is not None and loaded.store is not self._written:
-            # Poses of a map that may move are written when the back end has placed them.
-            T = np.eye(4) if loaded.is_fixed else None
-            self._written.copy_from(loaded.store, T_map_other=T)
+        if self.writer is None or loaded.store is self._written:
+            return
+        if self._written is None or self._written.is_read_only:
+            self._uncopied.append(loaded)  # with the first keyframe that can be written
+        else:
+            _copy(loaded, self._written)
 
     def thumbnail(self, key: KeyframeKey) -> NDArray[np.uint8] | None:
         """Return the stored picture (h, w) of a keyframe; None where no open map has one.
@@ -185,12 +205,39 @@ class OpenMaps:
         for store in self._loaded.values():
             store.close()
 
-    def _open_written(self, path: Path, weights_name: str) -> MapStore:
+    def _begin_writing(self, drop: Callable[[str, str], None]) -> MapStore | None:
+        """Open the map to write; one that takes no writing is at least read."""
+        path = self.path(self._config.name)
+        try:
+            self._written = self._open_written()
+        except UnwritableError as err:
+            drop('map_write', f'{err}; it is tried again, keyframes wait in memory')
+            with contextlib.suppress(UnwritableError):
+                if path.is_file():
+                    self._written = self._checked(MapStore.open(path, read_only=True))
+            return None
+        return self._written
+
+    def _open_again(self) -> MapStore:
+        """Open the map for writing after all; in the worker's thread."""
+        store, before = self._open_written(), self._written
+        for loaded in self._uncopied:
+            _copy(loaded, store)
+        self._uncopied.clear()
+        if before is not None:
+            self._loaded[before.path] = before  # searches read from it still
+        self._written = store
+        return store
+
+    def _open_written(self) -> MapStore:
+        path = self.path(self._config.name)
         if not path.exists():
             return MapStore.create(
-                path, weights_digest=self._weights_digest, weights_name=weights_name
+                path, weights_digest=self._weights_digest, weights_name=self._weights_name
             )
-        store = MapStore.open(path)
+        return self._checked(MapStore.open(path))
+
+    def _checked(self, store: MapStore) -> MapStore:
         try:
             store.check_weights(self._weights_digest)
         except BaseException:
@@ -205,6 +252,12 @@ class OpenMaps:
         closures = store.closures()
         self._pipeline.restore(rows, closures, store)
         return LoadedMap(store, rows, closures, is_fixed)
+
+
+def _copy(loaded: LoadedMap, written: MapStore) -> None:
+    # Poses of a map that may move are written when the back end has placed them.
+    T = np.eye(4) if loaded.is_fixed else None
+    written.copy_from(loaded.store, T_map_other=T)
 
 
 def _without(rows: MapRows, pipeline: LoopClosurePipeline) -> MapRows:

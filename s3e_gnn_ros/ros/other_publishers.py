@@ -11,6 +11,7 @@ from rclpy.publisher import Publisher
 
 from s3e_gnn_ros.data.bag_poses import clean_frame
 from s3e_gnn_ros.ros.qos import input_qos, latched_qos
+from s3e_gnn_ros.ros.steady_timer import create_steady_timer
 
 _CHECK_PERIOD_S = 3.0
 _DEPTH = 100
@@ -50,7 +51,7 @@ class OtherPublishers:
             self._static = node.create_subscription(
                 tf_message_class, '/tf_static', self._take, latched_qos(_DEPTH)
             )
-        self._timer = node.create_timer(_CHECK_PERIOD_S, self._check)
+        self._timer = create_steady_timer(node, _CHECK_PERIOD_S, self._check)
 
     def note_own(self, message: TransformStamped) -> None:
         """Remember a transform about to be published."""

@@ -10,6 +10,7 @@ from rclpy.node import Node
 
 from s3e_gnn_ros import srv
 from s3e_gnn_ros.ros import names
+from s3e_gnn_ros.ros.steady_timer import create_steady_timer
 from s3e_gnn_ros.types import KeyframeKey
 
 _PERIOD_S = 0.25
@@ -46,7 +47,7 @@ class Recovery:
         self._gap: KeyframeKey | None = None
         self._gap_since_s = 0.0
         self._gap_was_answered = False
-        self._timer = node.create_timer(_PERIOD_S, self._check)
+        self._timer = create_steady_timer(node, _PERIOD_S, self._check)
 
     def _check(self) -> None:
         now_s = time.monotonic()

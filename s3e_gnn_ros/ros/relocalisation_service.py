@@ -12,7 +12,7 @@ from nav_msgs.msg import Odometry
 from rclpy.node import Node
 
 from s3e_gnn_ros import srv
-from s3e_gnn_ros.config import NodeConfig
+from s3e_gnn_ros.config import Config, NodeConfig
 from s3e_gnn_ros.data.messages import (
     camera_from_message,
     check_frame,
@@ -67,17 +67,18 @@ class RelocalisationService:
 
     Args:
         node: owns service and publisher.
-        config: periods, and the name of the map frame.
+        config: periods, speed, and the name of the map frame.
         services: creates the service.
         place: what it works with.
     """
 
     def __init__(
-        self, node: Node, config: NodeConfig, services: DeferredServices, place: Place
+        self, node: Node, config: Config, services: DeferredServices, place: Place
     ) -> None:
-        self.watch = TrackingWatch(config.tracking_timeout_s)
+        self._config = config.node
+        self._max_speed_m_per_s = config.pose_graph.max_speed_m_per_s
+        self.watch = TrackingWatch(self._config.tracking_timeout_s, self._max_speed_m_per_s)
         self.is_lost: bool | None = None
-        self._config = config
         self._place = place
         self._bridge = make_bridge()
         self._picture: Picture | None = None
@@ -90,7 +91,9 @@ class RelocalisationService:
 
     def listen(self, inputs: Inputs) -> None:
         """Hear odometry beside a host that gives poses of its keyframes only."""
-        self.watch = TrackingWatch(self._config.tracking_timeout_s, is_sparse=True)
+        self.watch = TrackingWatch(
+            self._config.tracking_timeout_s, self._max_speed_m_per_s, is_sparse=True
+        )
         inputs.subscribe(
             Odometry,
             'odometry',
@@ -163,8 +166,11 @@ class RelocalisationService:
     def _frame(self, request: Any) -> Frame:
         if len(request.image.data) == 0:
             raise InputError('the request has no image')
-        image = decode_image(request.image, self._bridge)
-        depth_m = depth_from_message(request.depth) if len(request.depth.data) else None
+        limit = self._config.max_image_pixels
+        image = decode_image(request.image, self._bridge, limit)
+        depth_m = None
+        if len(request.depth.data):
+            depth_m = depth_from_message(request.depth, max_pixels=limit)
         if np.any(request.camera_info.k):
             camera: PinholeCamera | None = camera_from_message(request.camera_info)
         else:

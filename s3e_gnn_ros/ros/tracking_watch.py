@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from s3e_gnn_ros.geometry.se3 import Pose
-from s3e_gnn_ros.pose_graph.continuity import is_plausible_step
+from s3e_gnn_ros.pose_graph.continuity import MAX_SPEED_M_PER_S, is_plausible_step
 
 
 class TrackingWatch:
@@ -15,12 +15,20 @@ class TrackingWatch:
 
     Args:
         timeout_s: images this much newer than all odometry find tracking lost [s]; 0: never.
+        max_speed_m_per_s: nothing moves faster [m/s].
         is_sparse: poses come of keyframes only, which a camera that stands still has none of:
             silence is that of :meth:`hear` alone, once it has been called.
     """
 
-    def __init__(self, timeout_s: float, *, is_sparse: bool = False) -> None:
+    def __init__(
+        self,
+        timeout_s: float,
+        max_speed_m_per_s: float = MAX_SPEED_M_PER_S,
+        *,
+        is_sparse: bool = False,
+    ) -> None:
         self.set_timeout(timeout_s)
+        self._max_speed_m_per_s = max_speed_m_per_s
         self._is_sparse = is_sparse
         self._heard_ns: int | None = None
         self._last: tuple[int, Pose, str] | None = None
@@ -29,6 +37,10 @@ class TrackingWatch:
     def set_timeout(self, timeout_s: float) -> None:
         """Find tracking lost after another time [s] from now on; 0: never."""
         self._timeout_ns = int(timeout_s * 1e9)
+
+    def set_speed(self, max_speed_m_per_s: float) -> None:
+        """Judge by another greatest speed [m/s] from now on."""
+        self._max_speed_m_per_s = max_speed_m_per_s
 
     def clear(self) -> None:
         """Begin again: stamps start anew."""
@@ -46,10 +58,14 @@ class TrackingWatch:
             before_ns, T_before, frame_before = self._last
             elapsed_s = (stamp_ns - before_ns) / 1e9
             if odom_frame != frame_before or not is_plausible_step(
-                elapsed_s, T_before, T_odom_camera
+                elapsed_s, T_before, T_odom_camera, self._max_speed_m_per_s
             ):
-                self._jumped_ns = stamp_ns
+                self.note_jump(stamp_ns)
         self._last = stamp_ns, T_odom_camera, odom_frame
+
+    def note_jump(self, stamp_ns: int) -> None:
+        """Note that odometry began anew, however it was found out."""
+        self._jumped_ns = stamp_ns
 
     def located(self, stamp_ns: int) -> None:
         """Note that the place of an image is known; a jump after it still counts."""

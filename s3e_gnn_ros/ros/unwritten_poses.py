@@ -40,7 +40,7 @@ class UnwrittenPoses:
         for key, pose in zip(keys, T_map_camera, strict=True):
             written = self._written.get(key)
             if written is None or np.abs(pose - written).max() > _LEAST_CHANGE:
-                self._changed[key] = pose
+                self._changed[key] = pose.copy()  # a view would keep all the others alive
             else:
                 self._changed.pop(key, None)
 

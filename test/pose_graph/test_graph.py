@@ -383,3 +383,21 @@ def test_edges_lead_from_match_to_query(truth: list[Pose]) -> None:
     (edge,) = graph.closure_edges
     assert (edge.i, edge.j) == (KeyframeKey(0, 2), KeyframeKey(0, 20))
     np.testing.assert_allclose(logmap(inverse(edge.T_i_j) @ measured), np.zeros(6), atol=1e-12)
+
+
+def test_a_graph_that_is_pruned_for_ever_keeps_its_poses():
+    graph, steps = PoseGraph(PLAIN), 300
+    step = expmap([0.0, 0.02, 0.01, 0.1, 0.0, 0.05])
+    T = expmap([0.4, 0.3, -0.2, 5.0, 1.0, 0.0])
+    for number in range(steps):
+        graph.add_keyframe(KeyframeKey(1, number), number * 10**9, T)
+        T = T @ step
+        if number >= 20:
+            graph.remove_keyframe(KeyframeKey(1, number - 15))
+        graph.update()
+    poses = graph.poses()
+    R = poses[:, :3, :3]
+    np.testing.assert_allclose(
+        R @ R.transpose(0, 2, 1), np.tile(np.eye(3), (len(R), 1, 1)), atol=1e-9
+    )
+    assert translation_m(inverse(poses[-1]) @ T @ inverse(step)) < 1e-6

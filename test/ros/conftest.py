@@ -215,8 +215,11 @@ class Robot:
             for name, kind in kinds.items()
         }
 
-    def start(self, name: str, *arguments: str, topic: str = ''):
-        """Start a node, and wait until it listens to a topic of its own and answers."""
+    def start(self, name: str, *arguments: str, topic: str = '', is_remapped: bool = False):
+        """Start a node, and wait until it listens to a topic of its own and answers.
+
+        One whose topics are remapped listens to others than the robot's.
+        """
         from s3e_gnn_ros.ros.processes import Child, node_command, ros_arguments
 
         topic = topic or ('image' if name == 'loop_closure' else 'odometry')
@@ -225,7 +228,8 @@ class Robot:
         command = node_command(name, [*ros_arguments(self._folder / 'config.yaml'), *arguments])
         child = Child(f'{name}_{self._num_started}', command, folder=self._folder)
         self._children.append(child)
-        self.wait(lambda: self.publishers[topic].get_subscription_count() > before, child)
+        if not is_remapped:
+            self.wait(lambda: self.publishers[topic].get_subscription_count() > before, child)
         status = self.loop_status if name == 'loop_closure' else self.graph_status
         self.wait(lambda: status() is not None, child)
         self.collector.spin(0.5)  # it has been found, but may not have found everybody yet

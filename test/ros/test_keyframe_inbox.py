@@ -11,6 +11,9 @@ from s3e_gnn_ros.geometry import se3
 from s3e_gnn_ros.ros.keyframe_inbox import KeyframeInbox, KeyframePose, is_continued
 from s3e_gnn_ros.types import KeyframeKey
 
+LATER = 1 + 10**9
+"""A session of a node that was started a second after that of session 1."""
+
 
 def pose(session, keyframe_id, second=0.0, x=0.0, frame='odom', robot=''):
     T = se3.make_pose(translation=(x, 0, 0))
@@ -88,11 +91,13 @@ def test_history_and_live_messages_together_yield_each_keyframe_once(left, data)
     ('before', 'after', 'expected'),
     [
         (pose(1, 4, 10.0), pose(1, 5, 11.0, x=0.5), True),
-        (pose(1, 4, 10.0), pose(2, 0, 14.0, x=2.0), True),  # the node restarted, odometry went on
-        (pose(1, 4, 10.0), pose(2, 0, 24.0, x=2.0), False),  # too long ago
-        (pose(1, 4, 10.0), pose(2, 0, 11.0, frame='odom2'), False),
-        (pose(1, 4, 10.0), pose(2, 0, 11.0, robot='b'), False),
-        (pose(1, 4, 10.0), pose(2, 0, 3.0), False),  # time jumped back
+        # The node restarted, odometry went on.
+        (pose(1, 4, 10.0), pose(LATER, 0, 14.0, x=2.0), True),
+        (pose(1, 4, 10.0), pose(LATER, 0, 24.0, x=2.0), False),  # too long ago
+        (pose(1, 4, 10.0), pose(2, 0, 11.0, x=0.5), False),  # the node saw odometry begin anew
+        (pose(1, 4, 10.0), pose(LATER, 0, 11.0, frame='odom2'), False),
+        (pose(1, 4, 10.0), pose(LATER, 0, 11.0, robot='b'), False),
+        (pose(1, 4, 10.0), pose(LATER, 0, 3.0), False),  # time jumped back
         (pose(1, 4, 10.0, x=30.0), pose(1, 5, 10.1, x=0.0), False),  # odometry started again
     ],
 )

@@ -43,7 +43,7 @@ class Scene:
     def destroy_subscription(self, topic):
         del self.take[topic]
 
-    def create_timer(self, _period_s, check):
+    def create_timer(self, _period_s, check, **_):
         self.check = check
         return SimpleNamespace(cancel=lambda: setattr(self, 'check', lambda: None))
 

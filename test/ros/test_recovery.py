@@ -48,7 +48,7 @@ class Scene:
         self.recovery = Recovery(
             SimpleNamespace(
                 create_client=lambda *_: self,
-                create_timer=lambda *_: None,
+                create_timer=lambda *_, **__: None,
                 get_logger=lambda: logger,
             ),
             lambda: self.gap,

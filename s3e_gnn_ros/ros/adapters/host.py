@@ -6,14 +6,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import ClassVar
 
+from nav_msgs.msg import Odometry
 from rclpy.node import Node
 
 from s3e_gnn_ros.config import NodeConfig
-from s3e_gnn_ros.data.messages import check_frame
+from s3e_gnn_ros.data.messages import check_frame, pose_from_message, stamp_ns
 from s3e_gnn_ros.geometry.camera import PinholeCamera
 from s3e_gnn_ros.geometry.se3 import Pose
+from s3e_gnn_ros.pose_graph.continuity import MAX_SPEED_M_PER_S
 from s3e_gnn_ros.ros.frame_joiner import HostPoints, Picture, PosedFrame
 from s3e_gnn_ros.ros.inputs import Inputs
+from s3e_gnn_ros.ros.odometry_watch import OdometryWatch
 from s3e_gnn_ros.types import Frame
 
 
@@ -42,6 +45,7 @@ class Host(ABC):
         self._config = config
         self._inputs = inputs
         self._on_message = on_message
+        self.watch_odometry(MAX_SPEED_M_PER_S, lambda _stamp_ns, _sentence: None)
 
     @property
     @abstractmethod
@@ -51,9 +55,31 @@ class Host(ABC):
         Identity where the host's poses are those of the camera.
         """
 
-    @abstractmethod
+    def watch_odometry(
+        self, max_speed_m_per_s: float, on_restart: Callable[[int, str], None]
+    ) -> None:
+        """Let somebody know when odometry begins anew.
+
+        Args:
+            max_speed_m_per_s: nothing moves faster [m/s].
+            on_restart: called with stamp [ns] and sentence, before the first frame from after it
+                is given.
+        """
+        self._watch = OdometryWatch(max_speed_m_per_s)
+        self._on_restart = on_restart
+
+    def set_speed(self, max_speed_m_per_s: float) -> None:
+        """Judge odometry by another greatest speed [m/s] from now on."""
+        self._watch.set_speed(max_speed_m_per_s)
+
     def clear(self) -> None:
         """Forget what waits: time has jumped back."""
+        self._watch.clear()
+        self._forget()
+
+    @abstractmethod
+    def _forget(self) -> None:
+        """Forget what waits."""
 
     @abstractmethod
     def add_picture(self, picture: Picture) -> None:
@@ -66,6 +92,20 @@ class Host(ABC):
         Args:
             camera: by camera_info; None while none has come.
         """
+
+    def _pose(self, message: Odometry) -> Pose:
+        """Return the pose (4, 4) of a message; where odometry began anew with it, say so.
+
+        Raises:
+            DropError: it makes no sense, or does not fit to those before.
+        """
+        pose = pose_from_message(message.pose.pose)
+        stamp, frame = stamp_ns(message.header.stamp), message.header.frame_id
+        sentence = self._watch.judge(stamp, pose, frame, message.child_frame_id)
+        if sentence:
+            self._forget()
+            self._on_restart(stamp, sentence)
+        return pose
 
 
 def posed_frame(

@@ -8,7 +8,7 @@ from nav_msgs.msg import Odometry
 from rclpy.node import Node
 
 from s3e_gnn_ros.config import NodeConfig
-from s3e_gnn_ros.data.messages import pose_from_message, stamp_ns
+from s3e_gnn_ros.data.messages import stamp_ns
 from s3e_gnn_ros.geometry.camera import PinholeCamera
 from s3e_gnn_ros.geometry.se3 import Pose
 from s3e_gnn_ros.ros.adapters.host import Host
@@ -57,8 +57,7 @@ class OdometryHost(Host):
         """The camera (4, 4) in the frame whose pose odometry gives, as it was last used."""
         return self._T_body_camera
 
-    def clear(self) -> None:
-        """Forget poses and pictures: time has jumped back."""
+    def _forget(self) -> None:
         self._buffer.clear()
         self._joiner.clear()
 
@@ -77,7 +76,7 @@ class OdometryHost(Host):
             yield from self._joiner.ready(camera, T_body_camera, self._odom_frame)
 
     def _take_odometry(self, message: Odometry) -> None:
-        pose = pose_from_message(message.pose.pose)
+        pose = self._pose(message)
         self._buffer.add(stamp_ns(message.header.stamp), pose)
         self._odom_frame = self._config.odom_frame or message.header.frame_id
         self._body_frame = message.child_frame_id

@@ -140,6 +140,6 @@ class OpenVinsHost(VinsHost):
         self._on_message()
 
     def _take_depth(self, message: Image) -> None:
-        depth_m = depth_from_message(message)
+        depth_m = depth_from_message(message, max_pixels=self._config.max_image_pixels)
         self._joiner.add_part(SPARSE_DEPTH, stamp_ns(message.header.stamp), depth_m)
         self._on_message()

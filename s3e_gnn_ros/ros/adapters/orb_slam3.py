@@ -50,9 +50,8 @@ class OrbSlam3Host(OdometryHost):
         self._frames: deque[PosedFrame] = deque()
         inputs.subscribe(PointCloud, KEYPOINTS, self._take_points, is_optional=True)
 
-    def clear(self) -> None:
-        """Forget poses, pictures and keypoints: time has jumped back."""
-        super().clear()
+    def _forget(self) -> None:
+        super()._forget()
         self._clouds.clear()
         self._frames.clear()
 

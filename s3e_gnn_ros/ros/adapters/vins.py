@@ -14,7 +14,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import PointCloud
 
 from s3e_gnn_ros.config import NodeConfig
-from s3e_gnn_ros.data.messages import pose_from_message, stamp_ns
+from s3e_gnn_ros.data.messages import stamp_ns
 from s3e_gnn_ros.errors import DropError
 from s3e_gnn_ros.geometry.camera import PinholeCamera
 from s3e_gnn_ros.geometry.se3 import Pose
@@ -85,8 +85,7 @@ class VinsHost(Host):
         """The camera (4, 4) in the IMU, as it was last told."""
         return self._body_camera.T_body_camera
 
-    def clear(self) -> None:
-        """Forget what waits: time has jumped back."""
+    def _forget(self) -> None:
         self._joiner.clear()
 
     def add_picture(self, picture: Picture) -> None:
@@ -118,7 +117,7 @@ class VinsHost(Host):
         return vins_keyframe(joined, camera, T_body_camera, cloud, self._config.odom_frame)
 
     def _take_pose(self, message: Odometry) -> None:
-        pose = pose_from_message(message.pose.pose)
+        pose = self._pose(message)
         self._joiner.add_pose(stamp_ns(message.header.stamp), pose, message.header.frame_id)
         self._on_message()
 
