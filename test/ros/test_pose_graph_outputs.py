@@ -228,16 +228,16 @@ def test_nothing_is_said_from_before_odometry_began_anew(scene):
     # Its first keyframe does not say where in the map it is; only a loop does.
     scene.keyframe(12, 12.3, T_odom_body=away @ truth(4))
     scene.settle(13, odometry_breaks=1)
-    assert scene.heard(12.4, away @ truth(4)) == [None] * 4
+    assert scene.heard(13.2, away @ truth(4)) == [None] * 4
     scene.close_loop(loop(12, 4))
     scene.settle(13, closures=1)
-    rect, *_ = scene.heard(12.5, away @ truth(4))
+    rect, *_ = scene.heard(13.3, away @ truth(4))
     expected = scene.graph()[KeyframeKey(1, 12)] @ se3.inverse(T_BODY_CAMERA)
     np.testing.assert_allclose(conv.pose_from_message(rect.pose.pose), expected, rtol=0, atol=1e-6)
     # A keyframe of another robot moves nothing.
-    scene.keyframe(0, 12.6, session=9, robot_id='other', frame='theirs')
+    scene.keyframe(0, 13.4, session=9, robot_id='other', frame='theirs')
     scene.settle(14)
-    again, *_ = scene.heard(12.7, away @ truth(4))
+    again, *_ = scene.heard(13.5, away @ truth(4))
     np.testing.assert_allclose(
         conv.pose_from_message(again.pose.pose), expected, rtol=0, atol=1e-6
     )
