@@ -1,7 +1,7 @@
 """Loop closure node and pose graph node in one process: as two, with one interpreter less.
 
 Each keeps its name, parameters and services, and a thread of its own. They share the interpreter's
-lock, which GTSAM holds while it solves: on large maps two processes take images in more evenly.
+lock, which GTSAM would hold while it solves, were it not for ``pose_graph.solver_process``.
 """
 
 from __future__ import annotations

@@ -211,5 +211,5 @@ def test_the_node_refuses_to_start_without_its_vocabulary(domain, tmp_path):
     with Child('database', command, folder=tmp_path) as child:
         assert child.process.wait(60) == 2
         log = child.log.read_text()
-        assert "cannot read vocabulary '/no/such/file'" in log
+        assert "cannot read '/no/such/file'" in log
         assert 'Traceback' not in log
