@@ -288,7 +288,8 @@ class HostRig:
             se3.translation_m(se3.inverse(_return(T)) @ _return(T_world_camera))
             for T in (T_odom_camera, T_map_camera)
         )
-        assert left < 0.06 < drift
+        assert left < drift / 4, f'{left:.3f} m of {drift:.3f} m are left'
+        assert drift > 0.2
 
     def _check_path(self, T_map_camera: np.ndarray) -> None:
         from s3e_gnn_ros.ros import conversions as conv
