@@ -10,7 +10,6 @@ from rclpy.node import Node
 
 from s3e_gnn_ros import msg
 from s3e_gnn_ros.config import NodeConfig
-from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.ros import names
 from s3e_gnn_ros.ros.adapters.pose_input import subscribe_odometry
 from s3e_gnn_ros.ros.conversions import pose_from_message, stamp_to_ns
@@ -18,6 +17,7 @@ from s3e_gnn_ros.ros.graph_worker import GraphWorker
 from s3e_gnn_ros.ros.inputs import Inputs
 from s3e_gnn_ros.ros.intake import Intake
 from s3e_gnn_ros.ros.keyframe_inbox import KeyframeInbox, KeyframePose
+from s3e_gnn_ros.ros.keyframe_poses import keys_from_message, poses_from_message
 from s3e_gnn_ros.ros.loop_messages import closure_from_message, query_from_message
 from s3e_gnn_ros.ros.qos import latched_qos, reliable_qos
 from s3e_gnn_ros.ros.recovery import Recovery
@@ -103,16 +103,13 @@ class GraphInputs:
         )
 
     def _take_removed(self, message: msg.KeyframeIds) -> None:
-        keys = _keys(message)
+        keys = keys_from_message(message)
         self._inbox.remove(keys)
         self._graph.remove_keyframes(keys)
         self._drain()  # what waited for them waits no longer
 
     def _take_base_map(self, message: msg.KeyframePoses) -> None:
-        keys = _keys(message)
-        if len(message.t_map_camera) != len(keys):
-            raise InputError(f'{len(keys)} keyframes come with {len(message.t_map_camera)} poses')
-        poses = [pose_from_message(pose) for pose in message.t_map_camera]
+        keys, poses = poses_from_message(message)
         self._graph.fix(dict(zip(keys, poses, strict=True)))
 
     def _take_closure(self, message: msg.LoopClosure) -> None:
@@ -152,17 +149,3 @@ class GraphInputs:
     def _drain(self) -> None:
         for keyframe in self._inbox.pop_ready():
             self._graph.add_keyframe(keyframe)
-
-
-def _keys(message: msg.KeyframeIds | msg.KeyframePoses) -> list[KeyframeKey]:
-    """Return the keyframes a message speaks of.
-
-    Raises:
-        InputError: more sessions than ids, or the other way round.
-    """
-    if len(message.sessions) != len(message.keyframe_ids):
-        raise InputError(
-            f'{len(message.sessions)} sessions come with {len(message.keyframe_ids)} ids'
-        )
-    pairs = zip(message.sessions, message.keyframe_ids, strict=True)
-    return [KeyframeKey(int(session), int(number)) for session, number in pairs]

@@ -15,17 +15,17 @@ from s3e_gnn_ros.ros import names
 from s3e_gnn_ros.ros.deferred import DeferredServices, Job, OneAtATime
 from s3e_gnn_ros.ros.health import Health, judge_map
 from s3e_gnn_ros.ros.intake import Intake
+from s3e_gnn_ros.ros.keyframe_poses import (
+    keys_from_message,
+    poses_from_message,
+    weights_from_message,
+)
 from s3e_gnn_ros.ros.loop_outputs import LoopOutputs
 from s3e_gnn_ros.ros.map_messages import loaded_messages
 from s3e_gnn_ros.ros.open_maps import LoadedMap, OpenMaps
 from s3e_gnn_ros.ros.qos import latched_qos
 from s3e_gnn_ros.ros.statistics import Statistics
 from s3e_gnn_ros.ros.steady_timer import create_steady_timer
-from s3e_gnn_ros.ros.unwritten_poses import (
-    keys_from_message,
-    poses_from_message,
-    weights_from_message,
-)
 from s3e_gnn_ros.ros.worker import Worker
 from s3e_gnn_ros.types import Keyframe, KeyframeKey, LoopClosure, LoopQuery
 

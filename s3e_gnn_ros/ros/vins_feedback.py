@@ -21,9 +21,9 @@ from s3e_gnn_ros.geometry.se3 import Pose
 from s3e_gnn_ros.ros import names
 from s3e_gnn_ros.ros.conversions import pose_from_message, stamp_to_ns
 from s3e_gnn_ros.ros.intake import Intake
+from s3e_gnn_ros.ros.keyframe_poses import poses_from_message
 from s3e_gnn_ros.ros.qos import input_qos, latched_qos, reliable_qos
 from s3e_gnn_ros.ros.statistics import Statistics
-from s3e_gnn_ros.ros.unwritten_poses import poses_from_message
 from s3e_gnn_ros.ros.vins_messages import (
     MAX_INDEX,
     match_points_message,

@@ -30,9 +30,9 @@ from s3e_gnn_ros.pose_graph.edge import Edge
 from s3e_gnn_ros.ros import conversions as conv
 from s3e_gnn_ros.ros import graph_messages, vins_messages
 from s3e_gnn_ros.ros import loop_messages as lm
+from s3e_gnn_ros.ros.keyframe_poses import poses_from_message, weights_from_message
 from s3e_gnn_ros.ros.map_messages import loaded_messages
 from s3e_gnn_ros.ros.open_maps import LoadedMap
-from s3e_gnn_ros.ros.unwritten_poses import poses_from_message, weights_from_message
 from s3e_gnn_ros.types import (
     Candidate,
     Encoding,

@@ -11,7 +11,7 @@ from geometry_msgs.msg import Pose
 
 from s3e_gnn_ros import msg
 from s3e_gnn_ros.errors import InputError
-from s3e_gnn_ros.ros.unwritten_poses import poses_from_message
+from s3e_gnn_ros.ros.keyframe_poses import poses_from_message
 
 
 @pytest.mark.parametrize(
