@@ -26,7 +26,7 @@ from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.geometry import se3
 from s3e_gnn_ros.geometry.camera import PinholeCamera
 from s3e_gnn_ros.map_store.store import MapStore
-from s3e_gnn_ros.pose_graph.edge import Edge
+from s3e_gnn_ros.pose_graph.graph_columns import GraphColumns
 from s3e_gnn_ros.ros import conversions as conv
 from s3e_gnn_ros.ros import graph_messages, vins_messages
 from s3e_gnn_ros.ros import loop_messages as lm
@@ -317,19 +317,25 @@ def snapshots(draw):
     pairs = st.tuples(st.integers(0, N - 1), st.integers(0, N - 1)).filter(lambda p: p[0] != p[1])
     closed = np.array(draw(st.lists(pairs, max_size=4)) if N > 1 else [], np.intp).reshape(-1, 2)
     T = np.array([draw(poses()) for _ in keys])
-    edges = [
-        Edge(keys[i], keys[i + 1], se3.inverse(T[i]) @ T[i + 1], np.eye(6)) for i in range(N - 1)
-    ]
+    stamps_ns = np.array([draw(STAMPS_NS) for _ in keys], np.int64)
+    weights = draw(arrays(np.float32, len(closed), elements=SHARES))
+    is_tied = draw(arrays(np.bool_, N))
+    rows = np.arange(N)
+    columns = GraphColumns(
+        keys=np.column_stack([rows, rows]),  # g2o numbers them itself
+        stamps_ns=stamps_ns,
+        T_map_camera=T,
+        is_tied=is_tied,
+        edges=np.column_stack([rows[:-1], rows[1:]]),
+        edge_poses=se3.inverse(T[:-1]) @ T[1:],
+        edge_covariances=np.tile(np.eye(6), (N - 1, 1, 1)),
+        num_odometry=N - 1,
+        closures=closed,
+        weights=weights,
+    )
+    none = np.zeros((0, 2), np.intp)
     return graph_messages.GraphSnapshot(
-        keys,
-        np.array([draw(STAMPS_NS) for _ in keys], np.int64),
-        T,
-        np.zeros((0, 2), np.intp),
-        closed,
-        draw(arrays(np.float32, len(closed), elements=SHARES)),
-        np.zeros((0, 2), np.intp),
-        edges,
-        draw(arrays(np.bool_, N)),
+        keys, stamps_ns, T, none, closed, weights, none, is_tied, columns
     )
 
 
