@@ -116,6 +116,10 @@ class Keyframe:
         return self.frame.T_odom_camera
 
 
+MAX_SESSION = 2**63 - 1
+"""Sessions are kept in columns of int64."""
+
+
 class KeyframeKey(NamedTuple):
     """What tells a keyframe from all others.
 

@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s3e_gnn_ros.errors import InputError
-from s3e_gnn_ros.types import KeyframeKey
-
-_MAX_SESSION = 2**63 - 1
+from s3e_gnn_ros.types import MAX_SESSION, KeyframeKey
 
 
 class Origins:
@@ -70,8 +68,8 @@ class Origins:
             InputError: there is one.
         """
         for key in keys:
-            if not 0 <= key.session <= _MAX_SESSION:
-                raise InputError(f'session {key.session} is not between 0 and {_MAX_SESSION}')
+            if not 0 <= key.session <= MAX_SESSION:
+                raise InputError(f'session {key.session} is not between 0 and {MAX_SESSION}')
             if key in self._entries:
                 raise InputError(
                     f'keyframe {key.keyframe_id} of session {key.session} is in the map already'

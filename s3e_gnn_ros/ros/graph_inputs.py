@@ -10,6 +10,7 @@ from rclpy.node import Node
 
 from s3e_gnn_ros import msg
 from s3e_gnn_ros.config import NodeConfig
+from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.ros import names
 from s3e_gnn_ros.ros.adapters.pose_input import subscribe_odometry
 from s3e_gnn_ros.ros.conversions import pose_from_message, stamp_to_ns
@@ -22,7 +23,7 @@ from s3e_gnn_ros.ros.loop_messages import closure_from_message, query_from_messa
 from s3e_gnn_ros.ros.qos import latched_qos, reliable_qos
 from s3e_gnn_ros.ros.recovery import Recovery
 from s3e_gnn_ros.ros.statistics import Statistics
-from s3e_gnn_ros.types import KeyframeKey, LoopClosure, Status
+from s3e_gnn_ros.types import MAX_SESSION, KeyframeKey, LoopClosure, Status
 
 _LATCHED_DEPTH = 1000
 _NEVER_VERIFIED = frozenset(
@@ -94,6 +95,8 @@ class GraphInputs:
         self._drain()
 
     def _keyframe_pose(self, message: msg.KeyFrame) -> KeyframePose:
+        if message.session > MAX_SESSION:
+            raise InputError(f'session {message.session} is not between 0 and {MAX_SESSION}')
         return KeyframePose(
             KeyframeKey(message.session, message.keyframe_id),
             stamp_to_ns(message.header.stamp),
