@@ -15,10 +15,10 @@ from s3e_gnn_ros.ros import names
 from s3e_gnn_ros.ros.deferred import DeferredServices, Job
 from s3e_gnn_ros.ros.history import History
 from s3e_gnn_ros.ros.intake import Intake
+from s3e_gnn_ros.ros.keyframe_poses import weights_from_message
 from s3e_gnn_ros.ros.loop_messages import closure_from_message
 from s3e_gnn_ros.ros.open_maps import OpenMaps
 from s3e_gnn_ros.ros.qos import latched_qos
-from s3e_gnn_ros.ros.unwritten_poses import weights_from_message
 from s3e_gnn_ros.ros.worker import Worker
 from s3e_gnn_ros.types import KeyframeKey
 
