@@ -218,12 +218,15 @@ def depth_from_message(message: Image) -> NDArray[np.float32] | None:
     types = {'32FC1': '<f4', '16UC1': '<u2'}
     if message.encoding not in types:
         raise InputError(f"keyframe depth has encoding '{message.encoding}'")
-    values = np.frombuffer(message.data, types[message.encoding])
-    if values.size != message.height * message.width:
-        raise InputError(
-            f'keyframe depth has {values.size} values instead of {message.height * message.width}'
-        )
-    depth = values.reshape(message.height, message.width).astype(np.float32)
+    dtype = np.dtype(types[message.encoding])
+    num_bytes = message.height * message.width * dtype.itemsize
+    if len(message.data) != num_bytes:
+        raise InputError(f'keyframe depth has {len(message.data)} bytes instead of {num_bytes}')
+    depth = (
+        np.frombuffer(message.data, dtype)
+        .reshape(message.height, message.width)
+        .astype(np.float32)
+    )
     return depth if message.encoding == '32FC1' else depth * np.float32(0.001)
 
 

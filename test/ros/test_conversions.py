@@ -69,6 +69,14 @@ def test_depth_survives_exactly():
     )
 
 
+@pytest.mark.parametrize('num_bytes', [1, 47, 44, 52])
+def test_depth_of_another_size_is_refused(num_bytes):
+    message = conv.depth_to_message(np.ones((3, 4), np.float32), conv.make_header(0, 'camera'))
+    message.data = bytes(num_bytes)
+    with pytest.raises(InputError, match=f'has {num_bytes} bytes instead of 48'):
+        conv.depth_from_message(message)
+
+
 def test_depth_in_millimetres_is_read():
     message = conv.depth_to_message(np.zeros((1, 2), np.float32), Header())
     message.encoding, message.data = '16UC1', conv.packed(np.array([1500, 0]), 'H').tobytes()

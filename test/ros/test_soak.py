@@ -66,6 +66,7 @@ PARAMETERS = {
     'verification.refine_with_depth': False,
     'verification.ransac_iterations': 50,
     'map.name': 'day',
+    'node.solver_process': False,  # so that its memory counts, too
     'map.max_keyframes': MAX_KEYFRAMES,
 }
 
