@@ -27,6 +27,8 @@ from s3e_gnn_ros.types import Keyframe, KeyframeKey, LoopClosure, LoopQuery
 
 _DEPTH = 1000
 _CALL_TIMEOUT_S = 20.0
+_ASK_AGAIN_S = 2.0
+"""An answer is lost when the server has not found the asking client's reader yet."""
 
 
 @dataclass(frozen=True)
@@ -137,11 +139,20 @@ class Collector:
         return self.weights.get((query, match), 1.0) == 0.0
 
     def _call(self, name: str, request: Any) -> Any:
-        future = self._clients[name].call_async(request)
-        self._executor.spin_until_future_complete(future, timeout_sec=_CALL_TIMEOUT_S)
-        if not future.done():
-            raise S3EError(f'service {name} has not answered within {_CALL_TIMEOUT_S:.0f} s')
-        return future.result()
+        """Ask, several times if need be: every service asked here only reads."""
+        client, futures = self._clients[name], []
+        end_s = time.monotonic() + _CALL_TIMEOUT_S
+        while time.monotonic() < end_s:
+            futures.append(client.call_async(request))
+            ask_again_s = min(end_s, time.monotonic() + _ASK_AGAIN_S)
+            while (left_s := ask_again_s - time.monotonic()) > 0:
+                self._executor.spin_once(timeout_sec=left_s)
+                answered = next((future for future in futures if future.done()), None)
+                if answered is not None:
+                    for future in futures:
+                        client.remove_pending_request(future)
+                    return answered.result()
+        raise S3EError(f'service {name} has not answered within {_CALL_TIMEOUT_S:.0f} s')
 
     def _take_keyframe(self, message: msg.KeyFrame) -> None:
         self._on_keyframe(keyframe_from_message(message))
