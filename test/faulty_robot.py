@@ -142,15 +142,13 @@ def settle(robot, sensors, child):
 
     def done():
         status = robot.loop_status()
-        return (
-            status is not None
-            and all(
-                status.counters[f'received.{topic}'] == number
-                for topic, number in sensors.published.items()
-            )
-            and status.is_idle
-            and status.counters == robot.loop_status().counters
-        )
+        if status is None or not status.is_idle:
+            return False
+        for topic, number in sensors.published.items():
+            if status.counters[f'received.{topic}'] != number:
+                return False
+        robot.collector.spin(0.1)
+        return status.counters == robot.loop_status().counters
 
     robot.wait(done, child)
 

@@ -267,7 +267,9 @@ class Robot:
         return self._status(names.POSE_GRAPH_STATISTICS, self.collector.graph_status)
 
     def _status(self, service: str, ask):
-        self.collector.spin(0.1)
+        if not self.collector.is_answering(service):
+            self.collector.spin(0.1)
+        self.collector.spin(0.01)  # what came before the answer is taken before it
         return ask() if self.collector.is_answering(service) else None
 
     def num_subscribers(self, topic: str) -> int:
