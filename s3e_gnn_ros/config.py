@@ -220,12 +220,15 @@ class VerificationConfig(_Section, at_run_time=True):
         minimum=0.0,
     )
     min_sigma_deg: float = _value(
-        0.3,
+        0.1,
         'added to the covariance: errors of calibration that all inliers share [deg]',
         minimum=0.0,
     )
     covariance_inflation: float = _value(
-        4.0, 'factor on the covariance of the inliers, which are not independent', minimum=1.0
+        8.0,
+        'factor on the covariance of the inliers, which are not independent, nor are the closures '
+        'of one query',
+        minimum=1.0,
     )
 
 

@@ -42,9 +42,9 @@ from s3e_gnn_ros.ros import (
 from s3e_gnn_ros.ros.loop_closure_node import LoopClosureNode
 from s3e_gnn_ros.ros.pose_graph_node import PoseGraphNode
 
-NUM_KEYFRAMES = int(os.environ.get('S3E_SOAK_KEYFRAMES', '700'))
+NUM_KEYFRAMES = int(os.environ.get('S3E_SOAK_KEYFRAMES', '480'))
 IS_SHORT = NUM_KEYFRAMES < 20_000
-SETTLED = 250 if IS_SHORT else 12_000
+SETTLED = 200 if IS_SHORT else 12_000
 """Keyframes after which whatever is kept on purpose is full."""
 MAX_BLOCKS = 4.0
 MAX_BYTES = 6000.0 if IS_SHORT else 600.0

@@ -1,10 +1,14 @@
-"""An hour's standstill at 30 Hz, at the node's callbacks: nothing grows."""
+"""A standstill at 30 Hz, at the node's callbacks: nothing grows.
+
+Fifteen minutes of it here; the hour with S3E_STANDSTILL_MINUTES=60.
+"""
 
 from __future__ import annotations
 
 import gc
 import os
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +30,7 @@ from s3e_gnn_ros.ros.loop_closure_node import LoopClosureNode
 
 CAMERA = PinholeCamera(160, 120, 120.0, 120.0, 79.5, 59.5)
 RATE_HZ = 30
-NUM_FRAMES = 3600 * RATE_HZ
+NUM_FRAMES = 60 * int(os.environ.get('S3E_STANDSTILL_MINUTES', '15')) * RATE_HZ
 SETTLED = NUM_FRAMES // 6
 START_NS = 1_700_000_000_000_000_000
 PARAMETERS = {
@@ -52,7 +56,7 @@ def node(domain, tmp_path):
 
 def wait_until_idle(node):
     while node.role._worker.depth or node.role._worker.is_busy:
-        pass
+        time.sleep(0.001)
 
 
 def resident_bytes():
@@ -95,7 +99,7 @@ class Sensors:
         self._node.role._inputs._take_picture(Picture(stamp_ns, self._image, self._depth, 'eye'))
 
 
-def test_an_hour_of_standstill_adds_nothing(node, tmp_path, record_testsuite_property):
+def test_a_standstill_adds_nothing(node, tmp_path, record_testsuite_property):
     sensors = Sensors(node)
     for number in range(SETTLED):
         sensors.show(number)
@@ -112,9 +116,9 @@ def test_an_hour_of_standstill_adds_nothing(node, tmp_path, record_testsuite_pro
     with MapStore.open(tmp_path / 'still.s3emap', read_only=True) as store:
         assert store.num_keyframes == 1
     record_testsuite_property('grown_bytes', grown_bytes)
-    # One object per frame would be 90,000 blocks, and one pose per frame 20 MB.
+    # One object per frame would be 22,500 blocks, and one pose per frame 5 MB.
     assert blocks < 5000
-    assert grown_bytes < 4_000_000
+    assert grown_bytes < 3_000_000
 
 
 def test_moving_on_adds_again(node):
