@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from s3e_gnn_ros.config import Config
 from s3e_gnn_ros.loop_closure.database import KeyframeDatabase, KeyframeRows
 from s3e_gnn_ros.loop_closure.loop_query import PROGRESS, Loop, furthest, make_query
+from s3e_gnn_ros.loop_closure.matching import Matches, most_matched
 from s3e_gnn_ros.loop_closure.search import eligible, no_entries, search
 from s3e_gnn_ros.loop_closure.stopwatch import Stopwatch
 from s3e_gnn_ros.loop_closure.verification import Verifier
@@ -150,10 +151,10 @@ class LoopDetector:
         """Verify the best matched: several closures of one query average their errors."""
         status = PROGRESS[0]
         loops: list[Loop] = []
-        for candidate, entry, match in self._best_matched(query, found):
+        for candidate, entry, match, matches in self._best_matched(query, found):
             if len(loops) == self._config.verification.max_closures:
                 break
-            verification = self.verifier.verify(query, match)
+            verification = self.verifier.verify(query, match, matches)
             status = furthest(status, verification.status)
             if verification.status == Status.LOOP_DETECTED:
                 robot_id = self.database.origins.robot_id(candidate.session)
@@ -161,12 +162,14 @@ class LoopDetector:
         loops.sort(key=lambda loop: -loop.candidate.similarity)
         return dataclasses.replace(found, status=status, loops=tuple(loops))
 
-    def _best_matched(self, query: View, found: _Found) -> list[tuple[Candidate, int, View]]:
-        """Return the candidates to verify with their entries and views, most matched first."""
-        rows = [
-            (candidate, entry, self.database.view_of(entry))
-            for candidate, entry in zip(found.candidates, found.entries, strict=True)
-            if candidate.similarity >= self._config.retrieval.min_similarity
-        ]
-        order = self.verifier.most_matched(query, [view for _, _, view in rows])
-        return [rows[place] for place in order[: self._config.verification.max_candidates]]
+    def _best_matched(
+        self, query: View, found: _Found
+    ) -> list[tuple[Candidate, int, View, Matches]]:
+        """Return the candidates to verify with their entries, views and matches, most first."""
+        rows = []
+        for candidate, entry in zip(found.candidates, found.entries, strict=True):
+            if candidate.similarity >= self._config.retrieval.min_similarity:
+                match = self.database.view_of(entry)
+                rows.append((candidate, entry, match, self.verifier.match(query, match)))
+        best = most_matched([row[3] for row in rows], self._config.verification.max_candidates)
+        return [rows[place] for place in best]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from s3e_gnn_ros.config import Config
 from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.loop_closure.archive import Archive
+from s3e_gnn_ros.loop_closure.matching import most_matched
 from s3e_gnn_ros.loop_closure.moment import Ending, Moment, SearchStory, Stage
 from s3e_gnn_ros.loop_closure.verification import Verification, Verifier
 from s3e_gnn_ros.loop_closure.view import View
@@ -106,8 +107,8 @@ def _more_matched(
     """Return the candidates that are verified before an entry, in that order."""
     if entry not in rivals:
         return []
-    views = [archive.view(rival) for rival in rivals]
-    order = [rivals[place] for place in verifier.most_matched(archive.view(row), views)]
+    matches = [verifier.match(archive.view(row), archive.view(rival)) for rival in rivals]
+    order = [rivals[place] for place in most_matched(matches, len(rivals))]
     return order[: order.index(entry)]
 
 

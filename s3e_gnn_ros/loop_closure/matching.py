@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from s3e_gnn_ros.config import VerificationConfig
 from s3e_gnn_ros.loop_closure.view import PatchDescriptors, View
 
-_SAMPLE_STEP = 3
-
 
 @dataclass(frozen=True, eq=False)
 class Matches:
@@ -34,39 +32,30 @@ class Matches:
         return len(self.pairs)
 
 
-def match_views(query: View, match: View, config: VerificationConfig, step: int = 1) -> Matches:
-    """Match ORB descriptors, and beside them the encoder's where both keyframes have them.
-
-    Args:
-        query: the newer keyframe.
-        match: the older one.
-        config: thresholds.
-        step: only every ``step``-th feature of the query is looked for.
-    """
+def match_views(query: View, match: View, config: VerificationConfig) -> Matches:
+    """Match ORB descriptors, and beside them the encoder's where both keyframes have them."""
     pairs = match_descriptors(
-        query.features.descriptors[::step],
+        query.features.descriptors,
         match.features.descriptors,
         config.max_hamming,
         config.match_ratio,
     )
-    pairs[:, 0] *= step
     num_orb = len(pairs)
     if not config.use_patches or query.patches is None or match.patches is None:
         return Matches(pairs, num_orb)
     learned = match_patches(query.patches, match.patches, config.min_patch_similarity)
-    pairs = join_matches(pairs, learned[learned[:, 0] % step == 0])
+    pairs = join_matches(pairs, learned)
     return Matches(pairs, num_orb, len(pairs) - num_orb)
 
 
-def most_matched(query: View, candidates: Sequence[View], config: VerificationConfig) -> list[int]:
-    """Return the places of the candidates by their number of matches, most first.
+def most_matched(matches: Sequence[Matches], num: int) -> list[int]:
+    """Return the places of the ``num`` with the most matches, most first; equals keep their order.
 
     Of several keyframes that retrieval finds similar, these are verified most surely, and their
-    poses are the most exact. A third of the query's features is enough to tell them apart; equals
-    keep their order.
+    poses are the most exact.
     """
-    counts = [len(match_views(query, view, config, _SAMPLE_STEP)) for view in candidates]
-    return sorted(range(len(counts)), key=lambda place: -counts[place])
+    order = sorted(range(len(matches)), key=lambda place: -len(matches[place]))
+    return order[:num]
 
 
 def match_descriptors(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -15,7 +14,7 @@ from s3e_gnn_ros.geometry.pnp import Observations, refine_pose, solve_pnp_ransac
 from s3e_gnn_ros.geometry.se3 import Pose
 from s3e_gnn_ros.loop_closure.clouds import CloudCache
 from s3e_gnn_ros.loop_closure.depth_alignment import align, depth_agreement, fuse
-from s3e_gnn_ros.loop_closure.matching import Matches, match_views, most_matched
+from s3e_gnn_ros.loop_closure.matching import Matches, match_views
 from s3e_gnn_ros.loop_closure.measurements import Direction, Measurements
 from s3e_gnn_ros.loop_closure.view import View
 from s3e_gnn_ros.types import Status
@@ -80,11 +79,11 @@ class Verifier:
         self._config = config
         self._clouds = CloudCache(features.min_depth_m, features.max_depth_m)
 
-    def most_matched(self, query: View, candidates: Sequence[View]) -> list[int]:
-        """Return the places of the candidates by their matches; see :func:`most_matched`."""
-        return most_matched(query, candidates, self._config)
+    def match(self, query: View, match: View) -> Matches:
+        """Match the features of two keyframes; the cheap part of :meth:`verify`."""
+        return match_views(query, match, self._config)
 
-    def verify(self, query: View, match: View) -> Verification:
+    def verify(self, query: View, match: View, found: Matches | None = None) -> Verification:
         """Estimate T_match_query and test it; no limit on the difference of viewing directions.
 
         Steps: mutual descriptor matches; PnP-RANSAC with the match's landmarks seen by the query
@@ -95,10 +94,12 @@ class Verifier:
         Args:
             query: the newer keyframe.
             match: the older one.
+            found: what :meth:`match` gave for the two; None to match them here.
         """
         matches, measured = _no_matches(), Measurements()
         try:
-            matches = self._enough(match_views(query, match, self._config), measured)
+            found = self.match(query, match) if found is None else found
+            matches = self._enough(found, measured)
             T, is_inlier = self._solve(query, match, matches, measured)
             T, information = self._refine(query, match, matches[is_inlier], T)
             T, covariance = self._settle(query, match, T, information, measured)

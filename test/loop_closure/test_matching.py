@@ -1,11 +1,7 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
-from synthetic import World, random_wall_points, select_features
 
-from s3e_gnn_ros.config import VerificationConfig
-from s3e_gnn_ros.loop_closure.matching import match_descriptors, match_views, most_matched
+from s3e_gnn_ros.loop_closure.matching import match_descriptors
 
 
 def flip_bits(descriptors, num_bits):
@@ -55,29 +51,3 @@ def test_unrelated_descriptors_do_not_match(descriptors):
 def test_too_few_descriptors_do_not_match(descriptors, sizes):
     a, b = (descriptors[:size] for size in sizes)
     assert match_descriptors(a, b, 64, 0.85).shape == (0, 2)
-
-
-@pytest.fixture
-def view():
-    rng = np.random.default_rng(3)
-    return World(random_wall_points(600, rng), rng).view(0, np.eye(4))
-
-
-def part(view, num):
-    """Return a view with the first of the features."""
-    return replace(view, features=select_features(view.features, np.arange(num)))
-
-
-def test_every_third_feature_of_the_query_finds_what_it_finds_among_all(view):
-    config = VerificationConfig()
-    pairs = match_views(view, view, config).pairs
-    third = match_views(view, view, config, step=3).pairs
-    assert len(third) > 50
-    np.testing.assert_array_equal(third, pairs[pairs[:, 0] % 3 == 0])
-
-
-def test_candidates_come_by_their_matches_and_equals_as_they_were(view):
-    num = len(view.features)
-    candidates = [part(view, n) for n in (num // 2, 0, num, num // 2, num // 4)]
-    assert most_matched(view, candidates, VerificationConfig()) == [2, 0, 3, 4, 1]
-    assert most_matched(view, [], VerificationConfig()) == []
