@@ -58,7 +58,7 @@ def build_map(
 
 def _add_keyframes(store: MapStore, frames: Iterable[Frame], config: Config, session: int) -> None:
     pipeline = LoopClosurePipeline(config, session)
-    odometry, keys = OdometryEdges(), set[KeyframeKey]()
+    odometry, keys = OdometryEdges(config.pose_graph.max_speed_m_per_s), set[KeyframeKey]()
     for frame in frames:
         if frame.T_odom_camera is not None and pipeline.offer(frame):
             keyframe, query = pipeline.process(frame)

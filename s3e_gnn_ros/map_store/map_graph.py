@@ -10,15 +10,21 @@ from numpy.typing import NDArray
 from s3e_gnn_ros.config import PoseGraphConfig
 from s3e_gnn_ros.loop_closure.database import KeyframeRows
 from s3e_gnn_ros.map_store.store import MapStore
-from s3e_gnn_ros.pose_graph.continuity import is_plausible_step
+from s3e_gnn_ros.pose_graph.continuity import MAX_SPEED_M_PER_S, is_plausible_step
 from s3e_gnn_ros.pose_graph.graph import PoseGraph
 from s3e_gnn_ros.types import LoopClosure
 
 
-def add_to_graph(graph: PoseGraph, rows: KeyframeRows, closures: Sequence[LoopClosure]) -> None:
+def add_to_graph(
+    graph: PoseGraph,
+    rows: KeyframeRows,
+    closures: Sequence[LoopClosure],
+    max_speed_m_per_s: float = MAX_SPEED_M_PER_S,
+) -> None:
     """Add a map to a pose graph; its sessions are pieces of their own until closures join them.
 
-    Keyframes that the graph has already are passed over.
+    Keyframes that the graph has already are passed over; odometry faster than
+    ``max_speed_m_per_s`` ties no two keyframes.
 
     Raises:
         InputError: the map contradicts itself, such as a stamp that goes back.
@@ -32,7 +38,10 @@ def add_to_graph(graph: PoseGraph, rows: KeyframeRows, closures: Sequence[LoopCl
             continue
         stamp_ns, T = int(rows.stamps_ns[row]), rows.T_odom_camera[row]
         continues = before is not None and is_plausible_step(
-            (stamp_ns - int(rows.stamps_ns[before])) / 1e9, rows.T_odom_camera[before], T
+            (stamp_ns - int(rows.stamps_ns[before])) / 1e9,
+            rows.T_odom_camera[before],
+            T,
+            max_speed_m_per_s,
         )
         graph.add_keyframe(key, stamp_ns, T, continues)
     graph.update()  # loops start from solved odometry
@@ -47,7 +56,7 @@ def solved_graph(store: MapStore, config: PoseGraphConfig) -> PoseGraph:
         InputError: the map contradicts itself, or cannot be solved.
     """
     graph = PoseGraph(config)
-    add_to_graph(graph, store.rows(), store.closures())
+    add_to_graph(graph, store.rows(), store.closures(), config.max_speed_m_per_s)
     graph.finish()
     return graph
 

@@ -73,8 +73,9 @@ def merge_maps(
             store.check_weights(digest)
         closures = list(_loops_between(first, second, config, progress))
         graph = PoseGraph(config.pose_graph)
-        add_to_graph(graph, first.rows(), first.closures())
-        add_to_graph(graph, second.rows(), [*second.closures(), *closures])
+        limit = config.pose_graph.max_speed_m_per_s
+        add_to_graph(graph, first.rows(), first.closures(), limit)
+        add_to_graph(graph, second.rows(), [*second.closures(), *closures], limit)
         graph.finish()
         believed = _num_believed(graph, closures)
         if not believed:

@@ -143,7 +143,8 @@ def ends_of(closure: LoopClosure) -> tuple[KeyframeKey, KeyframeKey]:
 
 def _graph(rows: KeyframeRows, closures: Closures, config: Config) -> PoseGraph:
     graph = PoseGraph(config.pose_graph)
-    add_to_graph(graph, rows, [*closures.believed, *closures.removed])
+    entered = [*closures.believed, *closures.removed]
+    add_to_graph(graph, rows, entered, config.pose_graph.max_speed_m_per_s)
     for closure in closures.removed:
         graph.remove_closure(*ends_of(closure))
     graph.finish()

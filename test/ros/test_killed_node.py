@@ -20,13 +20,13 @@ import pytest
 rclpy = pytest.importorskip('rclpy')
 pytest.importorskip('s3e_gnn_ros.msg')
 
+from faulty_robot import CAMERA, START_NS
 from nav_msgs.msg import Odometry
 from ros_services import Caller
 from sensor_msgs.msg import CameraInfo, Image
 from synthetic import make_frame, out_and_back
 
 from s3e_gnn_ros import msg
-from s3e_gnn_ros.geometry.camera import PinholeCamera
 from s3e_gnn_ros.map_store.store import MapStore
 from s3e_gnn_ros.ros import conversions as conv
 from s3e_gnn_ros.ros import names
@@ -35,8 +35,6 @@ from s3e_gnn_ros.ros.qos import reliable_qos
 from s3e_gnn_ros.types import KeyframeKey
 
 NUM_ROUNDS = int(os.environ.get('S3E_KILL_ROUNDS', '8'))
-CAMERA = PinholeCamera(160, 120, 120.0, 120.0, 79.5, 59.5)
-START_NS = 1_700_000_000_000_000_000
 NUM_FRAMES = 40
 
 CONFIG = """
