@@ -141,10 +141,10 @@ class Collector:
     def _call(self, name: str, request: Any) -> Any:
         """Ask, several times if need be: every service asked here only reads."""
         client, futures = self._clients[name], []
-        end_s = time.monotonic() + _CALL_TIMEOUT_S
+        end_s, wait_s = time.monotonic() + _CALL_TIMEOUT_S, _ASK_AGAIN_S
         while time.monotonic() < end_s:
             futures.append(client.call_async(request))
-            ask_again_s = min(end_s, time.monotonic() + _ASK_AGAIN_S)
+            ask_again_s = min(end_s, time.monotonic() + wait_s)
             while (left_s := ask_again_s - time.monotonic()) > 0:
                 self._executor.spin_once(timeout_sec=left_s)
                 answered = next((future for future in futures if future.done()), None)
@@ -152,6 +152,7 @@ class Collector:
                     for future in futures:
                         client.remove_pending_request(future)
                     return answered.result()
+            wait_s *= 2  # it may be at work on a long answer
         raise S3EError(f'service {name} has not answered within {_CALL_TIMEOUT_S:.0f} s')
 
     def _take_keyframe(self, message: msg.KeyFrame) -> None:
