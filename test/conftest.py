@@ -16,3 +16,10 @@ os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 101)
 settings.register_profile('default', deadline=None)
 settings.register_profile('ci', deadline=None, derandomize=True)
 settings.load_profile('ci' if os.environ.get('CI') else 'default')
+
+LONG = ('test_acceptance.py', 'test_soak.py', 'test_replay.py', 'test_standstill.py')
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the longest files: at the end they would keep one worker while others wait."""
+    items.sort(key=lambda item: item.path.name not in LONG)

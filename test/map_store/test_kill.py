@@ -13,12 +13,16 @@ from made_up_map import is_same, make_closure, make_keyframe
 
 from s3e_gnn_ros.map_store.store import MapStore
 
-# Forks a writer for each line it reads; what the writer prints is what it was told is written.
+# Forks a writer for each line it reads; what the writer says is what it was told is written. Each
+# line is one call of os.write, in one piece or not at all: print may take several.
 _NURSERY = """
 import itertools, os, sys
 import numpy as np
 from made_up_map import make_closure, make_keyframe
 from s3e_gnn_ros.map_store.store import MapStore
+
+def say(words):
+    os.write(1, f'{words}\\n'.encode())
 
 def write(path, session):
     if os.path.exists(path):
@@ -31,7 +35,7 @@ def write(path, session):
         closures = [make_closure(number, number // 2, **ends)] if number else []
         keyframe = make_keyframe(number, session)
         store.add(keyframe, closures)
-        print(number, flush=True)
+        say(number)
         keys.append(keyframe.key)
         if number % 4 == 3:
             store.set_poses(keys, np.stack([np.eye(4)] * len(keys)))
@@ -41,9 +45,9 @@ for session, line in enumerate(iter(sys.stdin.readline, ''), 1):
     pid = os.fork()
     if pid == 0:
         write(line.strip(), session)
-    print('writer', pid, flush=True)
+    say(f'writer {pid}')
     os.waitpid(pid, 0)
-    print('end', flush=True)
+    say('end')
 """
 
 
