@@ -79,12 +79,17 @@ def _spin(nodes: Sequence[ManagedNode]) -> None:
     all would do as well, but let odometry wait while an image is decoded, and look through the
     topics of all nodes for each message of one.
     """
+    # All of them before the first thread: one that fails at once ends the context, in which no
+    # executor can be made any more.
+    executors = [_executor_of(node) for node in nodes]
     errors: list[BaseException] = []
-    threads = [Thread(target=_spin_beside, args=(node, errors), daemon=True) for node in nodes[1:]]
+    threads = [
+        Thread(target=_spin_beside, args=(one, errors), daemon=True) for one in executors[1:]
+    ]
     for thread in threads:
         thread.start()
     try:
-        _spin_one(nodes[0])
+        _spin_one(executors[0])
     except ExternalShutdownException:
         pass  # by a signal, or by the end of another
     finally:
@@ -95,9 +100,15 @@ def _spin(nodes: Sequence[ManagedNode]) -> None:
         raise errors[0]
 
 
-def _spin_beside(node: ManagedNode, errors: list[BaseException]) -> None:
+def _executor_of(node: ManagedNode) -> SingleThreadedExecutor:
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    return executor
+
+
+def _spin_beside(executor: SingleThreadedExecutor, errors: list[BaseException]) -> None:
     try:
-        _spin_one(node)
+        _spin_one(executor)
     except ExternalShutdownException:
         pass
     except BaseException as err:
@@ -106,9 +117,7 @@ def _spin_beside(node: ManagedNode, errors: list[BaseException]) -> None:
         rclpy.try_shutdown()  # the end of one is the end of all
 
 
-def _spin_one(node: ManagedNode) -> None:
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
+def _spin_one(executor: SingleThreadedExecutor) -> None:
     try:
         executor.spin()
     finally:

@@ -70,14 +70,15 @@ from s3e_gnn_ros.ros import both_nodes, pose_graph_node
 class Broken(both_nodes.PoseGraphNode):
     def __init__(self):
         super().__init__()
-        self.create_timer(0.5, lambda: 1 / 0)
+        self.create_timer(float(sys.argv[1]), lambda: 1 / 0)
 both_nodes.PoseGraphNode = Broken
 sys.exit(both_nodes.main([]))
 """
 
 
-def test_a_bug_in_one_node_ends_both_with_its_traceback(tmp_path, domain):
-    command = [sys.executable, '-c', BROKEN]
+@pytest.mark.parametrize('after_s', ['0.0', '0.5'])  # before the other node spins, and while
+def test_a_bug_in_one_node_ends_both_with_its_traceback(tmp_path, domain, after_s):
+    command = [sys.executable, '-c', BROKEN, after_s]
     with Child('both', command, child_environment(), tmp_path) as child:
         assert child.process.wait(90) == 1
         assert 'ZeroDivisionError' in child.log.read_text()
