@@ -32,7 +32,7 @@ demo: env $(DEMO)/recording/metadata.yaml  ## render a recording, run the live R
 	$(S3E) replay $(DEMO)/recording --live --out $(DEMO)/report
 
 test: env  ## run the whole test suite; options: make test ARGS='-k camera' WORKERS=0
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-minkowski: $(MINKOWSKI)/.stamp  ## build MinkowskiEngine and compare the SparseConv encoder with it
 	@$(MINKOWSKI)/bin/python -c 'from s3e_gnn_ros.encoder import minkowski; minkowski.import_minkowski()'

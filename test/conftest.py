@@ -21,5 +21,8 @@ LONG = ('test_acceptance.py', 'test_soak.py', 'test_replay.py', 'test_standstill
 
 
 def pytest_collection_modifyitems(items):
-    """Begin with the longest files: at the end they would keep one worker while others wait."""
+    """Begin with the longest files: at the end they would keep one worker while others wait.
+
+    With several workers this takes --no-loadscope-reorder, as in the Makefile.
+    """
     items.sort(key=lambda item: item.path.name not in LONG)
