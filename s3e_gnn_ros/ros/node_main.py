@@ -14,6 +14,7 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation as _rclpy
 from rclpy.logging import get_logger
 
 from s3e_gnn_ros.errors import S3EError
@@ -118,8 +119,18 @@ def _spin_beside(executor: SingleThreadedExecutor, errors: list[BaseException]) 
 
 
 def _spin_one(executor: SingleThreadedExecutor) -> None:
+    """Spin until the context ends.
+
+    Raises:
+        ExternalShutdownException: it has ended.
+    """
     try:
         executor.spin()
+    except _rclpy.RCLError as err:
+        # A signal that comes while rclpy makes a wait set ends the context under its hands.
+        if executor.context.ok():
+            raise
+        raise ExternalShutdownException from err
     finally:
         executor.shutdown()
 

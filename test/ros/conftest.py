@@ -267,8 +267,10 @@ class Robot:
         return self._status(names.POSE_GRAPH_STATISTICS, self.collector.graph_status)
 
     def _status(self, service: str, ask):
-        if not self.collector.is_answering(service):
-            self.collector.spin(0.1)
+        for _ in range(20):  # a node of a moment ago may not have been found yet
+            if self.collector.is_answering(service):
+                break
+            self.collector.spin(0.05)
         self.collector.spin(0.01)  # what came before the answer is taken before it
         return ask() if self.collector.is_answering(service) else None
 

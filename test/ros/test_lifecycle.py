@@ -64,6 +64,7 @@ def play(robot, recording, first, last):
     """Play frames to the active node, and wait until it rests; returns its counters."""
     robot.wait(lambda: listeners(robot) == 1)
     robot.collector.spin(0.5)  # it has been found, but may not have found everybody yet
+    robot.wait(lambda: robot.loop_status() is not None)
     before = robot.loop_status().counters['frames']
     robot.play(recording, first, last)
 
@@ -187,7 +188,11 @@ def test_the_back_end_takes_up_what_it_has_missed_while_inactive(start, robot, r
 
     def has_all():
         status = robot.graph_status()
-        return status.is_idle and wanted == {n: status.counters[n] for n in wanted}
+        return (
+            status is not None
+            and status.is_idle
+            and wanted == {n: status.counters[n] for n in wanted}
+        )
 
     robot.wait(has_all, child)
     poses, _ = robot.collector.pose_graph()
@@ -209,6 +214,7 @@ def test_shutdown_is_possible_from_every_state(start, robot, transitions, shutdo
         assert manager.change(transition)
     assert manager.change(shutdown)
     assert manager.state() == 'finalized'
+    robot.wait(lambda: robot.graph_status() is not None, child)  # found, and answers
     assert robot.graph_status().is_idle
     child.process.send_signal(signal.SIGINT)
     assert child.process.wait(30) == 0

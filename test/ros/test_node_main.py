@@ -9,6 +9,10 @@ import pytest
 
 pytest.importorskip('rclpy')
 
+from rclpy.executors import ExternalShutdownException
+from rclpy.impl.implementation_singleton import rclpy_implementation
+
+from s3e_gnn_ros.ros import node_main
 from s3e_gnn_ros.ros.processes import child_environment
 
 SCRIPT = """
@@ -49,3 +53,31 @@ def test_a_module_of_ours_that_is_missing_is_a_bug():
     done = start('s3e_gnn_ros.ros.no_such_node', 'gtsam')
     assert done.returncode == 1
     assert 'Traceback' in done.stderr
+
+
+class FailingExecutor:
+    """Fails as rclpy does when the context ends while it makes a wait set."""
+
+    def __init__(self, is_context_alive):
+        self.context, self.is_shut_down = self, False
+        self.ok = lambda: is_context_alive
+
+    def spin(self):
+        raise rclpy_implementation.RCLError('failed to initialize wait set')
+
+    def shutdown(self):
+        self.is_shut_down = True
+
+
+def test_a_context_that_ends_within_a_wait_is_a_clean_end():
+    executor = FailingExecutor(is_context_alive=False)
+    with pytest.raises(ExternalShutdownException):
+        node_main._spin_one(executor)
+    assert executor.is_shut_down
+
+
+def test_the_same_error_in_a_context_that_lives_is_one():
+    executor = FailingExecutor(is_context_alive=True)
+    with pytest.raises(rclpy_implementation.RCLError, match='wait set'):
+        node_main._spin_one(executor)
+    assert executor.is_shut_down
