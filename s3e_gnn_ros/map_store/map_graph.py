@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from s3e_gnn_ros.config import PoseGraphConfig
 from s3e_gnn_ros.loop_closure.database import KeyframeRows
 from s3e_gnn_ros.map_store.store import MapStore
-from s3e_gnn_ros.pose_graph.continuity import MAX_SPEED_M_PER_S, is_plausible_step
+from s3e_gnn_ros.pose_graph.continuity import is_plausible_step
 from s3e_gnn_ros.pose_graph.graph import PoseGraph
 from s3e_gnn_ros.types import LoopClosure
 
@@ -19,7 +19,7 @@ def add_to_graph(
     graph: PoseGraph,
     rows: KeyframeRows,
     closures: Sequence[LoopClosure],
-    max_speed_m_per_s: float = MAX_SPEED_M_PER_S,
+    max_speed_m_per_s: float,
 ) -> None:
     """Add a map to a pose graph; its sessions are pieces of their own until closures join them.
 
