@@ -21,7 +21,7 @@ from s3e_gnn_ros.training.checkpoint import (
 from s3e_gnn_ros.training.curves import Curves, best_values
 from s3e_gnn_ros.training.distributed import Placement
 from s3e_gnn_ros.training.encoder_task import EncoderTask
-from s3e_gnn_ros.training.head_fit import fit_head
+from s3e_gnn_ros.training.head_fit import fit_head, fit_whitening
 from s3e_gnn_ros.training.run_folder import write_result
 from s3e_gnn_ros.training.train_config import EncoderTrainConfig, StageConfig
 from s3e_gnn_ros.training.trainer import CHECKPOINT_FILE, Plan, Trainer
@@ -108,7 +108,7 @@ class EncoderRun:
     def _run_stage(self, number: int, curves: Curves, checkpoint: Checkpoint | None) -> None:
         stage, loop, device = self._config.stages[number], self._config.loop, self._place.device
         task = EncoderTask(self.network, stage, self._data.validation()).to(device)
-        if stage.name == 'head':
+        if stage.name in ('head', 'whitening'):
             self._fit_head(stage, number)
             with torch.no_grad():
                 curves.add(self._label(number), 0, task.validate())
@@ -131,7 +131,10 @@ class EncoderRun:
         alone = Placement(self._place.device)
         batches = self._data.training(stage, self._config.loop.seed + number, alone)
         images = batches.stream(0, stage.steps or stage.epochs * len(batches))
-        fit_head(self.network, images, self._place.device, self._config.loop.seed)
+        if stage.name == 'head':
+            fit_head(self.network, images, self._place.device, self._config.loop.seed)
+        else:
+            fit_whitening(self.network, images, self._place.device)
 
     def _label(self, number: int) -> str:
         """Return the name of a stage in files; stages of one kind can follow each other."""

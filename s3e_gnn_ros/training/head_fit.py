@@ -16,7 +16,7 @@ _MAX_ITERATIONS = 30
 
 @torch.no_grad()
 def fit_head(network: Any, batches: Iterable[Any], device: torch.device, seed: int) -> int:
-    """Set centres and whitening of an improved encoder from training images.
+    """Set reduction, centres and whitening of an improved encoder from training images.
 
     Args:
         network: an ``ImprovedEncoder``.
@@ -30,22 +30,25 @@ def fit_head(network: Any, batches: Iterable[Any], device: torch.device, seed: i
     Raises:
         ConfigError: fewer images than dimensions of the embedding.
     """
-    network.eval()
-    descriptors = torch.cat([_describe(network, batch.to(device)) for batch in batches])
-    dim = network.head.projection.out_features
-    if len(descriptors) <= dim:
-        raise ConfigError(
-            f"stage 'head' has {len(descriptors)} images for whitening to {dim} dimensions: "
-            'raise its steps'
-        )
+    descriptors = _describe_all(network, batches, device, 'head')
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(descriptors.shape[0] * descriptors.shape[1], generator=generator)
     chosen = descriptors.flatten(0, 1)[order[:_MAX_DESCRIPTORS].to(device)]
     network.head.set_reduction(chosen)
     reduced = network.head.reduce(chosen)
     network.head.set_centres(k_means(reduced, len(network.head.centres), generator))
-    vlads = torch.cat([network.head.aggregate(part) for part in torch.split(descriptors, 64)])
-    network.head.set_whitening(vlads)
+    _whiten(network, descriptors)
+    return len(descriptors)
+
+
+@torch.no_grad()
+def fit_whitening(network: Any, batches: Iterable[Any], device: torch.device) -> int:
+    """Set the whitening alone: what is pooled has changed since :func:`fit_head`.
+
+    Arguments, returns and errors as there.
+    """
+    descriptors = _describe_all(network, batches, device, 'whitening')
+    _whiten(network, descriptors)
     return len(descriptors)
 
 
@@ -75,6 +78,26 @@ def k_means(points: Tensor, num_centres: int, generator: torch.Generator) -> Ten
         drawn = torch.randperm(len(points), generator=generator)[: len(empty)]
         centres[empty] = points[drawn.to(points.device)]
     return centres
+
+
+def _whiten(network: Any, descriptors: Tensor) -> None:
+    vlads = torch.cat([network.head.aggregate(part) for part in torch.split(descriptors, 64)])
+    network.head.set_whitening(vlads)
+
+
+def _describe_all(
+    network: Any, batches: Iterable[Any], device: torch.device, stage: str
+) -> Tensor:
+    """Return what the head pools (N, n, E), of enough images for the whitening."""
+    network.eval()
+    descriptors = torch.cat([_describe(network, batch.to(device)) for batch in batches])
+    dim = network.head.projection.out_features
+    if len(descriptors) <= dim:
+        raise ConfigError(
+            f"stage '{stage}' has {len(descriptors)} images for whitening to {dim} dimensions: "
+            'raise its steps'
+        )
+    return descriptors
 
 
 def _describe(network: Any, batch: Any) -> Tensor:

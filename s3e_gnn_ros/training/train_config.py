@@ -8,7 +8,8 @@ from s3e_gnn_ros.encoder.encoder_config import EncoderConfig
 from s3e_gnn_ros.errors import ConfigError
 from s3e_gnn_ros.training.section import Section, value
 
-STAGES = ('local', 'head', 'global', 'pairs')
+STAGES = ('local', 'head', 'global', 'pairs', 'whitening')
+IMPROVED_STAGES = ('local', 'head', 'whitening')  # the paper's encoders have none of these
 
 
 @dataclass(frozen=True)
@@ -96,8 +97,10 @@ class StageConfig(Section):
 
     Attributes:
         name: 'local' (patch correspondences), 'head' (VLAD centres by k-means and PCA whitening,
-            without gradient), 'global' (contrastive) or 'pairs' (the paper's: cosine to IoU).
-        steps: gradient steps; 0: ``epochs`` counts. Of 'head': batches whose images are used.
+            without gradient), 'global' (contrastive), 'pairs' (the paper's: cosine to IoU), or
+            'whitening' (of what is pooled now, without gradient).
+        steps: gradient steps; 0: ``epochs`` counts. Of 'head' and 'whitening': batches whose
+            images are used.
         epochs: passes over the training set.
         groups: groups of views per step, over all processes together.
         views: of each group that are used, the first and random others; 0: all.
@@ -187,5 +190,5 @@ class EncoderTrainConfig(Section):
         if not self.stages:
             raise ConfigError('there are no stages to train')
         for stage in self.stages:
-            if stage.name in ('local', 'head') and self.encoder.form == 'paper':
+            if stage.name in IMPROVED_STAGES and self.encoder.form == 'paper':
                 raise ConfigError(f"the paper's encoders have no stage '{stage.name}'")

@@ -13,7 +13,7 @@ from s3e_gnn_ros.training.curves import Curves, read_curves
 from s3e_gnn_ros.training.distributed import Placement
 from s3e_gnn_ros.training.encoder_task import EncoderTask
 from s3e_gnn_ros.training.encoder_training import EncoderRun
-from s3e_gnn_ros.training.head_fit import fit_head, k_means
+from s3e_gnn_ros.training.head_fit import fit_head, fit_whitening, k_means
 from s3e_gnn_ros.training.run_folder import check_resumed, start_run
 from s3e_gnn_ros.training.section import build_section
 from s3e_gnn_ros.training.train_config import EncoderTrainConfig, StageConfig
@@ -92,6 +92,7 @@ IMPROVED = configuration(
     {'name': 'local', 'steps': 6, 'groups': 4, 'optimiser': {'lr': 0.01}},
     {'name': 'head', 'steps': 3, 'groups': 4},
     {'name': 'global', 'steps': 4, 'groups': 4, 'views': 2},
+    {'name': 'whitening', 'steps': 3, 'groups': 4},
 )
 
 
@@ -107,8 +108,9 @@ def train(folder, config, data=None, *, resume=False):
 
 def test_all_stages_and_their_weights(tmp_path):
     network, result = train(tmp_path, IMPROVED)
-    assert set(result['validation']) == {'0_local', '1_head', '2_global'}
-    assert 0.0 <= result['validation']['2_global']['average_precision'] <= 1.0
+    assert set(result['validation']) == {'0_local', '1_head', '2_global', '3_whitening'}
+    for stage in ('1_head', '2_global', '3_whitening'):
+        assert 0.0 <= result['validation'][stage]['average_precision'] <= 1.0
     weights = load_weights(result['weights'])
     again = build_encoder(IMPROVED.encoder)
     weights.load_into(again, 'encoder')
@@ -187,6 +189,23 @@ def test_head_whitens_and_keeps_places_apart():
     network = build_encoder(IMPROVED.encoder)
     batches = [make_batch(seed) for seed in range(4)]
     assert fit_head(network, batches, PLACE.device, 0) == 48
+    assert_white(network, batches)
+
+
+def test_whitening_follows_what_is_pooled_and_changes_nothing_else():
+    network = build_encoder(IMPROVED.encoder)
+    batches = [make_batch(seed) for seed in range(4)]
+    fit_head(network, batches, PLACE.device, 0)
+    with torch.no_grad():
+        network.head.centres.add_(torch.randn_like(network.head.centres))
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    assert fit_whitening(network, batches, PLACE.device) == 48
+    assert_white(network, batches)
+    changed = {n for n, v in network.state_dict().items() if not torch.equal(v, before[n])}
+    assert changed == {'head.projection.weight', 'head.projection.bias'}
+
+
+def assert_white(network, batches):
     with torch.no_grad():
         vlads = torch.cat(
             [network.head.aggregate(network.describe(b.pixels.flatten(0, 1))) for b in batches]
@@ -201,6 +220,8 @@ def test_head_needs_more_images_than_dimensions():
     network = build_encoder(IMPROVED.encoder)
     with pytest.raises(ConfigError, match='3 images for whitening to 6 dimensions'):
         fit_head(network, [make_batch(0, groups=1)], PLACE.device, 0)
+    with pytest.raises(ConfigError, match="stage 'whitening' has 3 images"):
+        fit_whitening(network, [make_batch(0, groups=1)], PLACE.device)
 
 
 def test_k_means_finds_groups():
