@@ -68,7 +68,7 @@ class EncoderConfig:
     num_centres: int = 64
     reduced_dim: int = 64
     sampled_size_px: int = 16
-    width: int = 64
+    width: int = 128
     num_layers: int = 2
 
     def __post_init__(self) -> None:

@@ -65,8 +65,9 @@ def card_text(
 
 
 def curves_figure(points: Points) -> bytes:
-    """Return a PNG: one column per stage, loss above, validation below."""
-    stages = list(dict.fromkeys(point['stage'] for point in points))
+    """Return a PNG: one column per stage that has a gradient, loss above, validation below."""
+    stages = list(dict.fromkeys(point['stage'] for point in points if 'loss' in point))
+    stages = stages or list(dict.fromkeys(point['stage'] for point in points))
     figure, axes = new_figure(4.0 * len(stages), 5.0, 2, len(stages))
     for column, stage in enumerate(stages):
         upper, lower = axes[column], axes[len(stages) + column]
