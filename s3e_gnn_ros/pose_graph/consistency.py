@@ -27,6 +27,11 @@ _CHUNK = 20_000
 _SHARP = 4.0
 """Up to it a ring says as much of its closures as of odometry: twice as unsure as they are."""
 
+_CONTRADICTION = 2.0
+"""Times the threshold from which two closures contradict each other. Odometry's errors are not as
+independent from step to step as its covariance says: rings of right closures are often a little
+further from closing than it allows, those with a wrong one far."""
+
 
 @dataclass(frozen=True, eq=False)
 class Rings:
@@ -75,6 +80,7 @@ class PairTable:
 
     Attributes:
         agrees: (K, K) symmetric: the ring of two closures closes.
+        contradicts: (K, K) symmetric: their ring is far from closing.
         has_ring: (K, K) symmetric: odometry makes a ring of two different closures.
         supporters: (K,) number of other closures that agree with each by a ring in which odometry
             is so short that agreement by chance is unlikely.
@@ -93,6 +99,7 @@ class PairTable:
     def clear(self) -> None:
         """Forget everything: closures or odometry have changed."""
         self.agrees = np.zeros((0, 0), bool)
+        self.contradicts = np.zeros((0, 0), bool)
         self.has_ring = np.zeros((0, 0), bool)
         self.obeys = np.zeros(0, bool)
         self.supporters = np.zeros(0, np.int64)
@@ -109,7 +116,8 @@ class PairTable:
         loops = oriented(trees, loops)
         pairs = np.stack([trees.roots[loops.i], trees.roots[loops.j]], axis=1)
         self.groups = np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1)
-        self.agrees, self.has_ring = _grown(self.agrees, K), _grown(self.has_ring, K)
+        self.agrees, self.contradicts = _grown(self.agrees, K), _grown(self.contradicts, K)
+        self.has_ring = _grown(self.has_ring, K)
         self.supporters = np.concatenate([self.supporters, np.zeros(K - known, np.int64)])
         a, b = np.nonzero(np.tri(K, K, -1, dtype=bool)[known:])
         a += known
@@ -121,6 +129,8 @@ class PairTable:
             rings = measure_rings(trees, loops, rows, columns)
             closes = rings.distances <= self._threshold
             self.agrees[rows, columns] = self.agrees[columns, rows] = closes
+            is_far = rings.distances > _CONTRADICTION * self._threshold
+            self.contradicts[rows, columns] = self.contradicts[columns, rows] = is_far
             is_sharp = closes & (rings.blurs <= _SHARP)
             both = np.concatenate([rows[is_sharp], columns[is_sharp]])
             self.supporters += np.bincount(both, minlength=K)
@@ -139,7 +149,7 @@ class PairTable:
         """Return the share of the others that each closure chosen (K,) contradicts, summed up."""
         pairs = np.ix_(chosen, chosen)
         num_rings = self.has_ring[pairs].sum(axis=1)
-        num_contradicting = num_rings - self.agrees[pairs].sum(axis=1)
+        num_contradicting = self.contradicts[pairs].sum(axis=1)
         return float((num_contradicting / np.maximum(num_rings, 1)).sum())
 
 

@@ -52,6 +52,9 @@ def test_wrong_closures_agree_among_themselves_but_not_with_the_right_ones():
     right, wrong = np.flatnonzero(~drive.is_wrong), np.flatnonzero(drive.is_wrong)
     assert pairs.agrees[np.ix_(right, right)].mean() > 0.9
     assert pairs.agrees[np.ix_(wrong, right)].mean() < 0.2
+    assert not (pairs.agrees & pairs.contradicts).any()
+    assert not pairs.contradicts[np.ix_(right, right)].any()
+    assert pairs.contradicts[np.ix_(wrong, right)].mean() > 0.75
     chosen = pairs.consistent_set()
     assert not chosen[wrong].any()
     assert chosen[right].mean() > 0.8
@@ -59,13 +62,22 @@ def test_wrong_closures_agree_among_themselves_but_not_with_the_right_ones():
 
 def test_discord_counts_contradictions():
     pairs = PairTable(THRESHOLD)
-    pairs.agrees = np.array([[0, 1, 1], [1, 0, 0], [1, 0, 0]], bool)
+    pairs.contradicts = np.array([[0, 0, 0], [0, 0, 1], [0, 1, 0]], bool)
     pairs.has_ring = ~np.eye(3, dtype=bool)
     assert pairs.discord(np.array([True, True, False])) == 0
     assert pairs.discord(np.array([True, True, True])) == 0.5 + 0.5
     assert pairs.discord(np.array([False, True, True])) == 2
     assert pairs.discord(np.zeros(3, bool)) == 0
     assert pairs.discord(np.array([True, False, False])) == 0
+
+
+def test_right_closures_do_not_contradict_where_odometry_drifts_more_than_it_says():
+    """Errors that point one way add up; the covariance of independent ones is too small then."""
+    drive = make_drive(1)
+    pairs = PairTable(THRESHOLD)
+    pairs.extend(OdometryTrees(*chain(drive.odometry, 0.8 * ODOMETRY)), columns(drive))
+    assert not pairs.agrees[pairs.has_ring].all()
+    assert pairs.discord(np.ones(len(pairs.obeys), bool)) == 0
 
 
 def test_closures_that_come_later_give_the_same_table():
@@ -76,6 +88,7 @@ def test_closures_that_come_later_give_the_same_table():
         grown.extend(trees, loops.subset(np.arange(count)))
     whole = table(drive)
     np.testing.assert_array_equal(grown.agrees, whole.agrees)
+    np.testing.assert_array_equal(grown.contradicts, whole.contradicts)
     np.testing.assert_array_equal(grown.has_ring, whole.has_ring)
     np.testing.assert_array_equal(grown.obeys, whole.obeys)
 
