@@ -82,8 +82,8 @@ class PairTable:
         agrees: (K, K) symmetric: the ring of two closures closes.
         contradicts: (K, K) symmetric: their ring is far from closing.
         has_ring: (K, K) symmetric: odometry makes a ring of two different closures.
-        supporters: (K,) number of other closures that agree with each by a ring in which odometry
-            is so short that agreement by chance is unlikely.
+        supports: (K, K) symmetric: two closures agree by a ring in which odometry is so short that
+            agreement by chance is unlikely.
         obeys: (K,) the closure agrees with odometry itself, or odometry does not lead from its
             one end to the other.
         groups: (K,) number of the pair of odometry trees that the closure ties together.
@@ -101,8 +101,8 @@ class PairTable:
         self.agrees = np.zeros((0, 0), bool)
         self.contradicts = np.zeros((0, 0), bool)
         self.has_ring = np.zeros((0, 0), bool)
+        self.supports = np.zeros((0, 0), bool)
         self.obeys = np.zeros(0, bool)
-        self.supporters = np.zeros(0, np.int64)
         self.groups = np.zeros(0, np.int64)
 
     def extend(self, trees: OdometryTrees, loops: Loops) -> None:
@@ -117,8 +117,7 @@ class PairTable:
         pairs = np.stack([trees.roots[loops.i], trees.roots[loops.j]], axis=1)
         self.groups = np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1)
         self.agrees, self.contradicts = _grown(self.agrees, K), _grown(self.contradicts, K)
-        self.has_ring = _grown(self.has_ring, K)
-        self.supporters = np.concatenate([self.supporters, np.zeros(K - known, np.int64)])
+        self.has_ring, self.supports = _grown(self.has_ring, K), _grown(self.supports, K)
         a, b = np.nonzero(np.tri(K, K, -1, dtype=bool)[known:])
         a += known
         is_ring = self.groups[a] == self.groups[b]
@@ -132,8 +131,7 @@ class PairTable:
             is_far = rings.distances > _CONTRADICTION * self._threshold
             self.contradicts[rows, columns] = self.contradicts[columns, rows] = is_far
             is_sharp = closes & (rings.blurs <= _SHARP)
-            both = np.concatenate([rows[is_sharp], columns[is_sharp]])
-            self.supporters += np.bincount(both, minlength=K)
+            self.supports[rows, columns] = self.supports[columns, rows] = is_sharp
         new = odometry_distances(trees, loops.subset(np.arange(known, K))) <= self._threshold
         self.obeys = np.concatenate([self.obeys, new])
 

@@ -75,7 +75,28 @@ def judge(case: Case, use_gnc: bool, threshold: float) -> Verdict:
     """
     present = _settled(case, case.is_in | case.pinned, case.values, threshold)
     others = [propose() for propose in proposals(case, use_gnc, threshold).values()]
-    return cheapest(case, [present, *others], threshold)
+    return decide(case, [present, *others], threshold)
+
+
+def decide(case: Case, verdicts: Sequence[Verdict], threshold: float) -> Verdict:
+    """Return the verdict of lowest cost, doubted once.
+
+    A false closure that odometry bends to meet may be in all proposals: what odometry says of it
+    has been spent on agreeing with it. So the best is solved anew without the closures that none
+    inside supports; those that agree with what the others say of them come back.
+
+    Args:
+        case: the graph and its closures.
+        verdicts: at least one.
+        threshold: chi2 beyond which a closure does not agree with the poses.
+    """
+    best = cheapest(case, verdicts, threshold)
+    supported = _supported(case, best.is_in)
+    doubtful = best.is_in & ~supported & ~case.pinned
+    if not doubtful.any() or not _is_usual(best, supported):
+        return best
+    others = _settled(case, best.is_in & ~doubtful, best.values, threshold)
+    return cheapest(case, [*verdicts, others], threshold)
 
 
 def cheapest(case: Case, verdicts: Sequence[Verdict], threshold: float) -> Verdict:
@@ -87,8 +108,8 @@ def cheapest(case: Case, verdicts: Sequence[Verdict], threshold: float) -> Verdi
     Pair by pair they contradict the right ones, so a closure that is in also pays for the share of
     the others that it contradicts, and one that contradicts half of them as much as if it were
     out. And of many that are wrong at random some are near enough for odometry to bend to them.
-    They have no neighbour that says the same: where most of those that are in have one, a closure
-    without one earns less by being in.
+    They have no neighbour that says the same and is in, too: where most of those that are in have
+    one, a closure without one earns less by being in.
 
     Args:
         case: the graph and its closures.
@@ -96,9 +117,9 @@ def cheapest(case: Case, verdicts: Sequence[Verdict], threshold: float) -> Verdi
         threshold: chi2 beyond which a closure does not agree with the poses.
     """
     stakes = np.full(len(case.loops), threshold)
-    supported = _supported(case)
     likeliest = min(verdicts, key=lambda verdict: _cost(verdict, stakes, threshold))
-    if 2 * np.count_nonzero(likeliest.is_in & supported) <= np.count_nonzero(likeliest.is_in):
+    supported = _supported(case, likeliest.is_in)
+    if not _is_usual(likeliest, supported):
         return likeliest
     stakes[~supported] = min(threshold, chi2_threshold(_LONELY_PROBABILITY))
     return min(verdicts, key=lambda verdict: _cost(verdict, stakes, threshold))
@@ -109,11 +130,21 @@ def _cost(verdict: Verdict, stakes: NDArray[np.float64], threshold: float) -> fl
     return verdict.error + out / 2 + threshold * verdict.discord
 
 
-def _supported(case: Case) -> NDArray[np.bool_]:
-    """Return the mask (K,) of the closures that a neighbour agrees with."""
+def _supported(case: Case, is_in: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the mask (K,) of the closures that a neighbour agrees with.
+
+    Those that are in need a neighbour that is in; those that are out may all be wrong together,
+    or right together.
+    """
     if case.pairs is None:
         return np.zeros(len(case.loops), bool)
-    return case.pairs.supporters > 0
+    supports = case.pairs.supports
+    return np.asarray(np.where(is_in, supports[:, is_in].any(axis=1), supports.any(axis=1)))
+
+
+def _is_usual(verdict: Verdict, supported: NDArray[np.bool_]) -> bool:
+    """Whether most closures that are in have a neighbour that agrees."""
+    return bool(2 * np.count_nonzero(verdict.is_in & supported) > verdict.is_in.sum())
 
 
 def proposals(case: Case, use_gnc: bool, threshold: float) -> dict[str, Callable[[], Verdict]]:
@@ -131,7 +162,7 @@ def proposals(case: Case, use_gnc: bool, threshold: float) -> dict[str, Callable
         threshold: chi2 beyond which a closure does not agree with the poses.
     """
     starts: dict[str, NDArray[np.bool_]] = {}
-    supported = _supported(case)
+    supported = _supported(case, np.zeros(len(case.loops), bool))
     if supported.any():
         starts['clusters'] = supported | case.pinned
     if case.pairs is not None:

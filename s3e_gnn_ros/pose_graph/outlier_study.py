@@ -19,7 +19,7 @@ from s3e_gnn_ros.pose_graph.chains import OdometryTrees
 from s3e_gnn_ros.pose_graph.consistency import PairTable
 from s3e_gnn_ros.pose_graph.g2o import G2oGraph, read_g2o
 from s3e_gnn_ros.pose_graph.gnc import weighted
-from s3e_gnn_ros.pose_graph.judge import Case, cheapest, proposals
+from s3e_gnn_ros.pose_graph.judge import Case, decide, proposals
 from s3e_gnn_ros.pose_graph.loops import Loops, chi2_threshold
 from s3e_gnn_ros.pose_graph.noise import robust_noise
 from s3e_gnn_ros.pose_graph.reduction import values_of
@@ -230,7 +230,7 @@ def _propose(problem: Problem, names: Sequence[str]) -> _Solution:
         problem.base, problem.loops, pairs, nothing, nothing, problem.initial, problem.initial
     )
     made = proposals(case, True, threshold)
-    verdict = cheapest(case, [made[name]() for name in names if name in made], threshold)
+    verdict = decide(case, [made[name]() for name in names if name in made], threshold)
     return poses_of(verdict.values), verdict.is_in
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import gtsam
 import numpy as np
 import pytest
 
+from s3e_gnn_ros.geometry.se3 import make_pose
 from s3e_gnn_ros.pose_graph.consistency import PairTable
-from s3e_gnn_ros.pose_graph.judge import Case, Verdict, cheapest
+from s3e_gnn_ros.pose_graph.judge import Case, Verdict, _settled, cheapest, decide
 from s3e_gnn_ros.pose_graph.loops import Loops, chi2_threshold
+from s3e_gnn_ros.pose_graph.reduction import values_of
 
 THRESHOLD = chi2_threshold(0.9999)
 NUM = 10
@@ -21,7 +25,8 @@ def case_of(supporters: list[int] | None) -> Case:
     pairs = None
     if supporters is not None:
         pairs = PairTable(THRESHOLD)
-        pairs.supporters = np.array(supporters)
+        has_some = np.array(supporters) > 0
+        pairs.supports = np.logical_and.outer(has_some, has_some)
     nothing, values = np.zeros(NUM, bool), gtsam.Values()
     loops = Loops(rows, rows + 1, T, covariances)
     return Case(gtsam.NonlinearFactorGraph(), loops, pairs, nothing, nothing, values, values)
@@ -56,3 +61,52 @@ def test_one_without_neighbours_earns_less_where_the_others_have_them() -> None:
     assert cheapest(case_of(lonely), [bent, straight], THRESHOLD) is straight
     few = [2, 2, 2, 0, 0, 0, 0, 0, 0, 0]
     assert cheapest(case_of(few), [bent, straight], THRESHOLD) is bent
+
+
+def bent_case(offset_m: float) -> Case:
+    """A straight drive of twelve steps; loops over two steps, and two from its end to its start.
+
+    The last but one is off by 1.5 m, which odometry can just be bent to meet, the last by
+    ``offset_m``; the two are each other's only neighbours.
+    """
+    step, noise = gtsam.Pose3(make_pose(translation=[1, 0, 0])), 0.1
+    base = gtsam.NonlinearFactorGraph()
+    base.add(gtsam.PriorFactorPose3(0, gtsam.Pose3(), gtsam.noiseModel.Isotropic.Sigma(6, 1e-3)))
+    sigmas = gtsam.noiseModel.Diagonal.Sigmas([1e-3] * 3 + [noise] * 3)
+    for k in range(12):
+        base.add(gtsam.BetweenFactorPose3(k, k + 1, step, sigmas))
+    i, j = np.append(np.arange(10), [0, 0]), np.append(np.arange(10) + 2, [12, 12])
+    T = np.tile(make_pose(translation=[2, 0, 0]), (12, 1, 1))
+    T[10], T[11] = (make_pose(translation=[12, off, 0]) for off in (1.5, offset_m))
+    loops = Loops(i, j, T, np.tile(np.diag([1e-3**2] * 3 + [noise**2] * 3), (12, 1, 1)))
+    pairs = PairTable(THRESHOLD)
+    pairs.supports = np.zeros((12, 12), bool)
+    pairs.supports[:10, :10] = ~np.eye(10, dtype=bool)
+    pairs.supports[10, 11] = pairs.supports[11, 10] = True
+    pairs.contradicts, pairs.has_ring = np.zeros((12, 12), bool), np.ones((12, 12), bool)
+    straight = values_of(np.array([make_pose(translation=[k, 0, 0]) for k in range(13)]))
+    nothing = np.zeros(12, bool)
+    return Case(base, loops, pairs, nothing, nothing, straight, straight)
+
+
+@pytest.mark.parametrize(('offset_m', 'stays'), [(1.5, True), (30.0, False)])
+def test_what_all_proposals_hold_is_doubted_where_nothing_inside_supports_it(
+    offset_m: float, stays: bool
+) -> None:
+    """Odometry has been bent to agree with it, so that no residual betrays it."""
+    case = bent_case(offset_m)
+    start = np.ones(12, bool)
+    start[11] = stays
+    bent = _settled(case, start, case.values, THRESHOLD)
+    assert bent.is_in[10] and bent.is_in[11] == stays
+    chosen = decide(case, [bent], THRESHOLD)
+    assert chosen.is_in[10] == stays
+    assert chosen.is_in[:10].all()
+
+
+def test_what_is_pinned_is_not_doubted() -> None:
+    case = bent_case(30.0)
+    pinned = np.arange(12) == 10
+    case = dataclasses.replace(case, pinned=pinned)
+    bent = _settled(case, np.arange(12) < 11, case.values, THRESHOLD)
+    assert decide(case, [bent], THRESHOLD).is_in[10]
