@@ -95,8 +95,9 @@ class EpisodeMaker:
     def draw(self, sequence: EmbeddingSequence, rng: Rng) -> Episode:
         """Draw an augmented episode; either run may be the reference."""
         first = int(rng.integers(2))
-        reference = _thin(sequence.rows(first), self._data.drop, rng)
-        query = _thin(sequence.rows(1 - first), self._data.drop, rng)
+        stride = int(rng.integers(1, self._data.max_stride + 1))
+        reference = _thin(_every(sequence.rows(first), stride, rng), self._data.drop, rng)
+        query = _thin(_every(sequence.rows(1 - first), stride, rng), self._data.drop, rng)
         starts = self._draw_windows(sequence.overlap[np.ix_(query, reference)], rng)
         window = min(self._gnn.window, len(query))
         rows = query[(starts[:, None] + np.arange(window)).ravel()]  # (B * W,)
@@ -111,9 +112,15 @@ class EpisodeMaker:
             self._gnn,
         )
 
-    def whole(self, sequence: EmbeddingSequence, variant: int) -> Episode:
-        """Return the episode of validation: all of run 0, all windows of run 1, as they are."""
-        reference, query = sequence.rows(0), sequence.rows(1)
+    def whole(self, sequence: EmbeddingSequence, variant: int, stride: int = 1) -> Episode:
+        """Return the episode of validation: all of run 0, all windows of run 1, as they are.
+
+        Args:
+            sequence: of two runs.
+            variant: row of its embeddings, for the query.
+            stride: every so many-th keyframe of both runs.
+        """
+        reference, query = sequence.rows(0)[::stride], sequence.rows(1)[::stride]
         window = min(self._gnn.window, len(query))
         starts = np.arange(len(query) - window + 1)
         rows = query[(starts[:, None] + np.arange(window)).ravel()]
@@ -172,6 +179,11 @@ def make_episode(
         torch.from_numpy(np.ascontiguousarray(overlap)),
         window,
     )
+
+
+def _every(rows: NDArray[np.intp], stride: int, rng: Rng) -> NDArray[np.intp]:
+    """Return every so many-th keyframe, from a random one of the first on."""
+    return rows[int(rng.integers(min(stride, len(rows)))) :: stride]
 
 
 def _thin(rows: NDArray[np.intp], max_share: float, rng: Rng) -> NDArray[np.intp]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from s3e_gnn_ros.errors import ConfigError
 from s3e_gnn_ros.graph.gnn_config import GNNConfig
 from s3e_gnn_ros.training.section import Section, value
 from s3e_gnn_ros.training.train_config import LoopConfig, OptimiserConfig, ScheduleConfig
@@ -20,6 +21,8 @@ class SequenceConfig(Section):
         windows: query sub-graphs per sequence and step.
         noise: deviation of what is added to an embedding of unit length.
         drop: share of the keyframes left out, at most.
+        max_stride: only every so many-th keyframe, at most, of both runs of a step.
+        validation_strides: likewise, of the episodes that choose the best weights.
         loops: share of overlapping keyframes of one run that are joined as by a verified loop.
         num_bins: of overlap; windows of every bin in use are drawn equally often.
     """
@@ -30,21 +33,34 @@ class SequenceConfig(Section):
     windows: int = value(32, minimum=1)
     noise: float = value(0.2, minimum=0.0)
     drop: float = value(0.3, minimum=0.0, maximum=0.9)
+    max_stride: int = value(1, minimum=1)
+    validation_strides: tuple[int, ...] = (1,)
     loops: float = value(0.1, minimum=0.0, maximum=1.0)
     num_bins: int = value(10, minimum=1)
+
+    def __post_init__(self) -> None:
+        """Refuse strides that are none."""
+        super().__post_init__()
+        for stride in self.validation_strides:
+            if stride < 1:
+                raise ConfigError(f'validation_strides holds {stride} instead of 1 or more')
 
 
 @dataclass(frozen=True)
 class GNNLossConfig(Section):
-    """The loss of the GNN; see :func:`gnn_loss`.
+    """The loss of the GNN: :func:`gnn_loss` and :func:`ranking_loss`.
 
     Attributes:
-        temperature: of the softmax over a row of U.
-        binary_weight: of telling rows with overlap from those without.
+        row_weight: of the paper's loss, row by row.
+        temperature: of its softmax over a row of U.
+        ranking_weight: of the loss over all queries together.
+        ranking_temperature: of its differences of U.
     """
 
+    row_weight: float = value(0.0, minimum=0.0)
     temperature: float = value(0.02, minimum=1e-5)
-    binary_weight: float = value(0.5, minimum=0.0)
+    ranking_weight: float = value(1.0, minimum=0.0)
+    ranking_temperature: float = value(0.05, minimum=1e-5)
 
 
 @dataclass(frozen=True)

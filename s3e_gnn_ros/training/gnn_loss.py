@@ -6,15 +6,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from s3e_gnn_ros.training.losses import MIN_OVERLAP
+from s3e_gnn_ros.training.losses import MAX_UNRELATED_OVERLAP, MIN_OVERLAP
 
 
 def gnn_loss(similarity: Tensor, overlap: Tensor, temperature: float) -> Tensor:
     """Cross entropy between the softmax of U's row and the row-normalised IoU (paper III-C).
 
     Differs from the paper: a temperature (U spans a small part of its range, so that without
-    one the softmax is nearly flat); rows without any overlap, which cannot be normalised, are
-    left to :func:`presence_loss`.
+    one the softmax is nearly flat); rows without any overlap, which cannot be normalised, do not
+    count.
 
     Args:
         similarity: U (R, N).
@@ -30,30 +30,27 @@ def gnn_loss(similarity: Tensor, overlap: Tensor, temperature: float) -> Tensor:
     return terms.sum() / (total > 0).sum().clamp_min(1)
 
 
-def presence_loss(similarity: Tensor, overlap: Tensor, scale: Tensor, offset: Tensor) -> Tensor:
-    """Binary cross entropy of "this keyframe has been here", from a row's best U.
+def ranking_loss(similarity: Tensor, overlap: Tensor, temperature: float) -> Tensor:
+    """Ask that every query's truth be more similar than any query's best wrong reference.
 
-    A row with an overlap of at least 0.3 is judged by U of its best truth, a row without any
-    overlap by its highest U, and rows in between are left out. The probability is
-    ``sigmoid(scale * (U - offset))``, both learned with the GNN: this teaches U an absolute
-    level, which the softmax of :func:`gnn_loss` leaves open.
+    The threshold of a robot is one for all its queries, and lies above all that is wrong: so
+    truths are compared with what is wrong for other queries, too. :func:`gnn_loss` compares within
+    a row and wants the spread of the overlap along it, which averaging more and more neighbours
+    gives, until a query that has turned round a corner answers with the place before the corner.
+
+    Not in the paper.
 
     Args:
         similarity: U (R, N).
-        overlap: (R, N) in [0, 1].
-        scale: scalar, above 0.
-        offset: scalar.
+        overlap: (R, N) in [0, 1]; a truth has at least 0.3, what is wrong at most 0.1.
+        temperature: differences of U are divided by it.
 
     Returns:
-        A scalar, the mean over rows that count; 0 without any.
+        A scalar, the mean over pairs of a row with a truth and a row with something wrong; 0
+        without any.
     """
-    best = overlap.max(dim=1)
-    is_here, is_new = best.values >= MIN_OVERLAP, best.values == 0
-    at_truth = similarity.gather(1, best.indices[:, None]).squeeze(1)  # (R,)
-    judged = torch.where(is_here, at_truth, similarity.max(dim=1).values)
-    logits = scale * (judged - offset)
-    terms = functional.binary_cross_entropy_with_logits(
-        logits, is_here.to(logits.dtype), reduction='none'
-    )
-    counts = is_here | is_new
-    return (terms * counts).sum() / counts.sum().clamp_min(1)
+    truth = similarity.masked_fill(overlap < MIN_OVERLAP, -torch.inf).max(dim=1).values
+    wrong = similarity.masked_fill(overlap > MAX_UNRELATED_OVERLAP, -torch.inf).max(dim=1).values
+    truth, wrong = truth[truth.isfinite()], wrong[wrong.isfinite()]
+    terms = functional.softplus((wrong[None, :] - truth[:, None]) / temperature)
+    return terms.sum() / max(terms.numel(), 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from s3e_gnn_ros.training.curves import Curves, best_values
 from s3e_gnn_ros.training.distributed import Placement
 from s3e_gnn_ros.training.episodes import Episode, EpisodeBatch, EpisodeMaker
 from s3e_gnn_ros.training.gnn_config_file import GNNLossConfig, GNNTrainConfig
-from s3e_gnn_ros.training.gnn_loss import gnn_loss, presence_loss
+from s3e_gnn_ros.training.gnn_loss import gnn_loss, ranking_loss
 from s3e_gnn_ros.training.losses import MAX_UNRELATED_OVERLAP, MIN_OVERLAP
 from s3e_gnn_ros.training.run_folder import write_result
 from s3e_gnn_ros.training.sequences import EmbeddingSequence, load_sequence
@@ -39,21 +39,21 @@ class GNNTask(nn.Module):
     Args:
         network: from :func:`build_gnn`.
         loss: temperature and weights.
-        validation: episodes to measure on.
+        validation: episodes to measure on, by their stride.
     """
 
     metric = 'average_precision'
 
     def __init__(
-        self, network: Any, loss: GNNLossConfig, validation: Sequence[Episode] = ()
+        self,
+        network: Any,
+        loss: GNNLossConfig,
+        validation: Mapping[int, Sequence[Episode]] | None = None,
     ) -> None:
         super().__init__()
         self.network = network
         self._loss = loss
-        self._validation = validation
-        # sigmoid(scale * (U - offset)); U lies in (0, 1 / eta].
-        self.log_scale = nn.Parameter(torch.tensor(2.0))
-        self.offset = nn.Parameter(torch.tensor(0.5 / network.config.eta))
+        self._validation = validation or {}
 
     def set_training(self) -> None:
         """Put the GNN into training mode."""
@@ -63,26 +63,57 @@ class GNNTask(nn.Module):
         """Return 'loss' and its parts, the queries of each episode against all references."""
         similarity, overlap = joint_similarity(self.network, batch.episodes)
         row = gnn_loss(similarity, overlap, self._loss.temperature)
-        presence = presence_loss(similarity, overlap, self.log_scale.exp(), self.offset)
+        newest = torch.cat([_is_newest(each, overlap.device) for each in batch.episodes])
+        ranking = ranking_loss(similarity[newest], overlap[newest], self._loss.ranking_temperature)
         return {
-            'loss': row + self._loss.binary_weight * presence,
+            'loss': self._loss.row_weight * row + self._loss.ranking_weight * ranking,
             'row': row,
-            'presence': presence,
+            'ranking': ranking,
         }
 
     def validate(self) -> dict[str, float]:
-        """Return retrieval by the newest keyframe of each window, with and without the GNN."""
-        if not self._validation:
-            return {}
-        pairs = [newest_pairs(self.network, episode) for episode in self._validation]
-        similarity, cosine, overlap = (np.concatenate(part) for part in zip(*pairs, strict=True))
-        clear = (overlap >= MIN_OVERLAP) | (overlap <= MAX_UNRELATED_OVERLAP)
-        positive = overlap[clear] >= MIN_OVERLAP
+        """Return retrieval by the newest keyframe of each window, with and without the GNN.
+
+        As in an evaluation, the best candidate of each query counts; the mean over the strides.
+        """
+        found = [self._retrieval(episodes) for episodes in self._validation.values()]
+        names = found[0] if found else {}
+        return {name: float(np.mean([each[name] for each in found])) for name in names}
+
+    def _retrieval(self, episodes: Sequence[Episode]) -> dict[str, float]:
+        rows = [newest_rows(self.network, episode) for episode in episodes]
+        with_gnn = [best_candidates(similarity, overlap) for similarity, _, overlap in rows]
+        without = [best_candidates(cosine, overlap) for _, cosine, overlap in rows]
+        similarity, is_right = (np.concatenate(part) for part in zip(*with_gnn, strict=True))
+        cosine, was_right = (np.concatenate(part) for part in zip(*without, strict=True))
+        num = sum(int((overlap >= MIN_OVERLAP).any(axis=1).sum()) for _, _, overlap in rows)
         return {
-            'average_precision': average_precision(similarity[clear], positive),
-            'recall_at_full_precision': max_recall_at_full_precision(similarity[clear], positive),
-            'average_precision_without_gnn': average_precision(cosine[clear], positive),
+            'average_precision': average_precision(similarity, is_right, num),
+            'recall_at_full_precision': max_recall_at_full_precision(similarity, is_right, num),
+            'average_precision_without_gnn': average_precision(cosine, was_right, num),
         }
+
+
+def best_candidates(
+    similarity: NDArray[np.float32], overlap: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return similarity of each query's best candidate (Q,), and whether it is right.
+
+    Pairs (Q, N) that are neither clearly the same place nor clearly another are left out first;
+    a query of which nothing is left has NaN.
+    """
+    is_right = overlap >= MIN_OVERLAP
+    clear = is_right | (overlap <= MAX_UNRELATED_OVERLAP)
+    scores = np.where(clear, similarity, -np.inf)
+    best = scores.argmax(axis=1)[:, None]
+    highest = np.take_along_axis(scores, best, axis=1)[:, 0]
+    highest[~clear.any(axis=1)] = np.nan
+    return highest, np.take_along_axis(is_right, best, axis=1)[:, 0]
+
+
+def _is_newest(episode: Episode, device: torch.device) -> Tensor:
+    """Return the mask (B * W,) of the newest keyframe of each window."""
+    return torch.arange(len(episode.query), device=device) % episode.window == episode.window - 1
 
 
 def episode_similarity(network: Any, episode: Episode) -> Tensor:
@@ -112,16 +143,16 @@ def joint_similarity(network: Any, episodes: Sequence[Episode]) -> tuple[Tensor,
     return inverse_cross_entropy(q, logits, config.eta, config.form), overlap
 
 
-def newest_pairs(
+def newest_rows(
     network: Any, episode: Episode
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Return U, cosine and overlap (B * N,) of the newest keyframe of each window."""
+    """Return U, cosine and overlap (B, N) of the newest keyframe of each window."""
     device = next(network.parameters()).device
     moved = episode.to(device)
     newest = slice(episode.window - 1, None, episode.window)
     similarity = episode_similarity(network, moved)[newest]
     cosine = (moved.query @ moved.reference.T)[newest]
-    found = (part.flatten().cpu().numpy() for part in (similarity, cosine, moved.overlap[newest]))
+    found = (part.cpu().numpy() for part in (similarity, cosine, moved.overlap[newest]))
     first, second, third = found
     return first, second, third
 
@@ -158,11 +189,15 @@ class GNNRun:
         """
         config, place = self._config, self._place
         maker = EpisodeMaker(self._train, config.gnn, config.data)
-        episodes = [
-            maker.whole(sequence, variant)
-            for sequence in self._validation
-            for variant in range(len(sequence.embeddings))
-        ]
+        episodes = {
+            stride: [
+                maker.whole(sequence, variant, stride)
+                for sequence in self._validation
+                for variant in range(len(sequence.embeddings))
+            ]
+            for stride in config.data.validation_strides
+            if self._validation
+        }
         task = GNNTask(self.network, config.loss, episodes).to(place.device)
         share = max(1, config.data.scenes_per_step // place.num_processes)
 

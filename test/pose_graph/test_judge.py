@@ -98,7 +98,8 @@ def test_what_all_proposals_hold_is_doubted_where_nothing_inside_supports_it(
     start = np.ones(12, bool)
     start[11] = stays
     bent = _settled(case, start, case.values, THRESHOLD)
-    assert bent.is_in[10] and bent.is_in[11] == stays
+    assert bent.is_in[10]
+    assert bent.is_in[11] == stays
     chosen = decide(case, [bent], THRESHOLD)
     assert chosen.is_in[10] == stays
     assert chosen.is_in[:10].all()

@@ -16,8 +16,8 @@ from s3e_gnn_ros.training.curves import Curves, read_curves
 from s3e_gnn_ros.training.distributed import Placement
 from s3e_gnn_ros.training.episodes import EpisodeMaker
 from s3e_gnn_ros.training.gnn_config_file import GNNTrainConfig, SequenceConfig
-from s3e_gnn_ros.training.gnn_loss import gnn_loss, presence_loss
-from s3e_gnn_ros.training.gnn_training import GNNRun
+from s3e_gnn_ros.training.gnn_loss import gnn_loss, ranking_loss
+from s3e_gnn_ros.training.gnn_training import GNNRun, best_candidates
 from s3e_gnn_ros.training.model_card import write_model_card
 from s3e_gnn_ros.training.run_folder import start_run
 from s3e_gnn_ros.training.section import build_section
@@ -82,23 +82,30 @@ def test_gnn_loss_by_hand():
     assert float(loss) == pytest.approx(-(0.75 * (5 - normaliser) + 0.25 * (3 - normaliser)))
 
 
-def test_presence_loss_by_hand():
-    similarity = torch.tensor([[0.5, 0.8], [0.9, 0.2], [0.7, 0.7]])
-    overlap = torch.tensor([[0.6, 0.2], [0.0, 0.0], [0.1, 0.0]])  # here, new, and left out
-    loss = presence_loss(similarity, overlap, torch.tensor(10.0), torch.tensor(0.5))
-    here = math.log1p(math.exp(-10 * (0.5 - 0.5)))
-    new = math.log1p(math.exp(10 * (0.9 - 0.5)))
-    assert float(loss) == pytest.approx((here + new) / 2)
+def test_ranking_loss_by_hand():
+    similarity = torch.tensor([[0.5, 0.8], [0.9, 0.2], [0.7, 0.6]])
+    overlap = torch.tensor([[0.6, 0.2], [0.0, 0.0], [0.0, 0.4]])  # 0.2: neither right nor wrong
+    loss = ranking_loss(similarity, overlap, temperature=0.1)
+    truths, wrong = (0.5, 0.6), (0.9, 0.7)  # also of other queries
+    terms = [math.log1p(math.exp((w - t) / 0.1)) for t in truths for w in wrong]
+    assert float(loss) == pytest.approx(sum(terms) / 4, rel=1e-5)
 
 
-@pytest.mark.parametrize('has_overlap', [True, False])
-def test_losses_without_anything_to_say(has_overlap):
+@pytest.mark.parametrize('value', [0.0, 0.2, 0.9])
+def test_losses_without_anything_to_say(value):
     similarity = torch.rand(2, 3, requires_grad=True)
-    overlap = torch.full((2, 3), 0.1 if has_overlap else 0.0)
-    one = torch.tensor(1.0)
-    loss = gnn_loss(similarity, overlap, 0.1) + presence_loss(similarity, overlap, one, one)
+    overlap = torch.full((2, 3), value)
+    loss = gnn_loss(similarity, overlap, 0.1) + ranking_loss(similarity, overlap, 0.1)
     loss.backward()
     assert torch.isfinite(similarity.grad).all()
+
+
+def test_the_best_candidate_of_each_query():
+    similarity = np.array([[0.5, 0.8, 0.6], [0.9, 0.2, 0.1], [0.3, 0.2, 0.1]], np.float32)
+    overlap = np.array([[0.6, 0.2, 0.0], [0.4, 0.0, 0.0], [0.2, 0.2, 0.2]], np.float32)
+    highest, is_right = best_candidates(similarity, overlap)
+    np.testing.assert_array_equal(highest, np.array([0.6, 0.9, np.nan], np.float32))
+    np.testing.assert_array_equal(is_right[:2], [False, True])
 
 
 def test_episodes_follow_from_their_number():
@@ -127,6 +134,26 @@ def test_an_episode_holds_together():
     edges = {tuple(edge) for edge in episode.edge_index.T.tolist()}
     assert edges == {(b, a) for a, b in edges}
     assert {(i, i + 1) for i in range(len(episode.reference) - 1)} <= edges
+
+
+def test_keyframes_may_be_further_apart():
+    """Up to so many times as far, alike in both runs, and in episodes of validation."""
+    sequence = make_sequence('a', num=60)
+    maker = EpisodeMaker(
+        [sequence],
+        GNNConfig(embedding_dim=DIM, window=5),
+        SequenceConfig(windows=7, drop=0.0, max_stride=4),
+    )
+    rng = np.random.default_rng(0)
+    lengths = {len(maker.draw(sequence, rng).reference) for _ in range(40)}
+    assert lengths == {60, 30, 20, 15}
+    episode = maker.whole(sequence, 1, stride=4)
+    assert len(episode.reference) == 15
+    assert len(episode.query) == 11 * 5
+    first = torch.from_numpy(sequence.embeddings[0, 4].astype(np.float32))
+    assert torch.equal(episode.reference[1], first)
+    with pytest.raises(ConfigError, match='validation_strides holds 0'):
+        SequenceConfig(validation_strides=(1, 0))
 
 
 def test_windows_of_rare_overlap_are_drawn_as_often():
