@@ -50,12 +50,12 @@ KINDS = {
 }
 
 
-def allowed(node_name: str) -> set[tuple[str, str]]:
+def allowed(node_name: str, enclave: str = '') -> set[tuple[str, str]]:
     """Return (verb, full name) of all that the policy allows a node; SROS 2 expands it like so."""
     root = ElementTree.parse(POLICY).getroot()
     assert root.tag == 'policy'
-    path = f"enclaves/enclave[@path='/s3e_gnn_ros/{node_name}']/profiles/profile"
-    (profile,) = root.findall(path)
+    path = f"enclaves/enclave[@path='/s3e_gnn_ros/{enclave or node_name}']/profiles/profile"
+    (profile,) = root.findall(f"{path}[@node='{node_name}']")
     assert profile.attrib == {'ns': '/', 'node': node_name}
     found = []
     for group in profile:
@@ -111,4 +111,9 @@ def test_the_policy_is_what_the_nodes_open(make, domain, tmp_path):
 def test_every_node_has_an_enclave():
     paths = {each.get('path') for each in ElementTree.parse(POLICY).getroot().iter('enclave')}
     nodes = names.LOOP_CLOSURE_NODE, names.POSE_GRAPH_NODE, names.DATABASE_NODE
-    assert paths == {f'/s3e_gnn_ros/{name}' for name in nodes}
+    assert paths == {f'/s3e_gnn_ros/{name}' for name in (*nodes, 'both_nodes')}
+
+
+def test_two_nodes_in_one_process_may_do_what_each_may():
+    for name in (names.LOOP_CLOSURE_NODE, names.POSE_GRAPH_NODE):
+        assert allowed(name, 'both_nodes') == allowed(name)
