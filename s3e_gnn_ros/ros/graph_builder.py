@@ -21,14 +21,12 @@ from s3e_gnn_ros.pose_graph.graph import PoseGraph
 from s3e_gnn_ros.pose_graph.graph_columns import GraphColumns
 from s3e_gnn_ros.pose_graph.remote_graph import RemoteGraph
 from s3e_gnn_ros.ros.correction import Correction
+from s3e_gnn_ros.ros.edits_file import EditsFile, Pair
 from s3e_gnn_ros.ros.graph_edits import EDITS, GraphEdits
 from s3e_gnn_ros.ros.keyframe_inbox import KeyframePose, is_continued
 from s3e_gnn_ros.types import KeyframeKey, LoopClosure
 
 _T = TypeVar('_T')
-
-Pair = tuple[KeyframeKey, KeyframeKey]
-"""Match and query."""
 
 
 class Effect(Enum):
@@ -52,6 +50,7 @@ class GraphBuilder:
         config: of the pose graph.
         drop: called with reason and sentence for what the graph refuses when it is built anew.
         make_graph: makes an empty graph, in this process or in one of its own.
+        edits_file: where edits of closures outlive the node, if anywhere.
     """
 
     def __init__(
@@ -59,6 +58,7 @@ class GraphBuilder:
         config: PoseGraphConfig,
         drop: Callable[[str, str], None],
         make_graph: Callable[[PoseGraphConfig], PoseGraph | RemoteGraph] = PoseGraph,
+        edits_file: EditsFile | None = None,
     ) -> None:
         self.graph = make_graph(config)
         self._make_graph = make_graph
@@ -68,7 +68,7 @@ class GraphBuilder:
         self._keyframes: dict[KeyframeKey, KeyframePose] = {}  # in the order they came
         self._last: dict[int, KeyframePose] = {}  # per session
         self._closures: dict[Pair, LoopClosure] = {}
-        self._edits = GraphEdits()
+        self._edits = GraphEdits(edits_file, drop)
         self._fixed: dict[KeyframeKey, Pose] = {}
         self._live: set[int] = set()
         self._newest_live: KeyframePose | None = None
@@ -103,6 +103,8 @@ class GraphBuilder:
         else:
             self._do(lambda: self.graph.replace_closure(closure))
         self._closures[pair] = closure
+        if known is None:
+            self._edit_again(pair)
         return Effect.ADDED if known is None else Effect.REPLACED
 
     def remove_keyframes(self, keys: Iterable[KeyframeKey]) -> int:
@@ -271,7 +273,6 @@ class GraphBuilder:
     def _forget_pairs(self, key: KeyframeKey) -> None:
         for pair in [pair for pair in self._closures if key in pair]:
             del self._closures[pair]
-            self._edits.forget(pair)
 
     def _build_anew(self) -> None:
         """Give a new graph all that is remembered.
@@ -299,9 +300,14 @@ class GraphBuilder:
         self._attempt(self.graph.update)  # loops start from solved odometry
         for closure in self._closures.values():
             self._attempt(partial(self.graph.add_closure, closure))
-        for action, pair in self._edits.all():
-            self._attempt(partial(EDITS[action], self.graph, *pair))
+        for pair in self._closures:
+            self._edit_again(pair)
         self._attempt(self.graph.update)  # whoever reads it next does not see odometry alone
+
+    def _edit_again(self, pair: Pair) -> None:
+        """Do to a closure what a person has done to it before."""
+        for action in self._edits.of(pair):
+            self._attempt(partial(EDITS[action], self.graph, *pair))
 
     def _attempt(self, call: Callable[[], object]) -> bool:
         try:

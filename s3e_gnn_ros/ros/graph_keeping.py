@@ -11,11 +11,13 @@ from visualization_msgs.msg import MarkerArray
 from s3e_gnn_ros import msg, srv
 from s3e_gnn_ros.config import Config
 from s3e_gnn_ros.errors import InputError
+from s3e_gnn_ros.map_store.paths import map_directory
 from s3e_gnn_ros.pose_graph.graph import PoseGraph
 from s3e_gnn_ros.pose_graph.remote_graph import RemoteGraph
 from s3e_gnn_ros.ros import names
 from s3e_gnn_ros.ros.corrected_outputs import CorrectedOutputs
 from s3e_gnn_ros.ros.deferred import call_in
+from s3e_gnn_ros.ros.edits_file import EditsFile
 from s3e_gnn_ros.ros.graph_health import judge_correction, report_graph
 from s3e_gnn_ros.ros.graph_inputs import GraphInputs
 from s3e_gnn_ros.ros.graph_messages import (
@@ -66,6 +68,7 @@ class GraphKeeping(Role):
             self._intake.drop,
             self._publish_graph,
             RemoteGraph if config.node.solver_process else PoseGraph,
+            EditsFile(map_directory(config.map.directory)),
         )
 
     def _create_outputs(self) -> None:

@@ -14,6 +14,7 @@ from s3e_gnn_ros.pose_graph.graph import PoseGraph
 from s3e_gnn_ros.pose_graph.remote_graph import RemoteGraph
 from s3e_gnn_ros.ros.correction import Correction
 from s3e_gnn_ros.ros.deferred import Job
+from s3e_gnn_ros.ros.edits_file import EditsFile
 from s3e_gnn_ros.ros.graph_builder import Effect, GraphBuilder
 from s3e_gnn_ros.ros.graph_messages import EMPTY, GraphSnapshot, take_snapshot
 from s3e_gnn_ros.ros.keyframe_inbox import KeyframePose
@@ -47,6 +48,7 @@ class GraphWorker:
         drop: called with reason and sentence for what the graph refuses.
         on_snapshot: called on the worker's thread with each new snapshot.
         make_graph: makes an empty graph, in this process or in one of its own.
+        edits_file: where edits of closures outlive the node, if anywhere.
     """
 
     def __init__(
@@ -56,10 +58,11 @@ class GraphWorker:
         drop: Callable[[str, str], None],
         on_snapshot: Callable[[GraphSnapshot], None],
         make_graph: Callable[[PoseGraphConfig], PoseGraph | RemoteGraph] = PoseGraph,
+        edits_file: EditsFile | None = None,
     ) -> None:
         self.correction: Correction | None = None
         self.snapshot = EMPTY
-        self._builder = GraphBuilder(config, drop, make_graph)
+        self._builder = GraphBuilder(config, drop, make_graph, edits_file)
         self._statistics = statistics
         self._drop = drop
         self._on_snapshot = on_snapshot

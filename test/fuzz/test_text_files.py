@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from s3e_gnn_ros.geometry import se3
 from s3e_gnn_ros.geometry.trajectory import Trajectory
 from s3e_gnn_ros.pose_graph.g2o import G2oGraph, g2o_text, read_g2o
 from s3e_gnn_ros.pose_graph.toro import read_toro
+from s3e_gnn_ros.ros.edits_file import FILE_NAME, EditsFile
 from s3e_gnn_ros.training.section import read_section, section_yaml
 from s3e_gnn_ros.training.train_config import EncoderTrainConfig
 
@@ -103,6 +105,10 @@ READERS = {
     'labels.csv': (
         ','.join(HEAD) + '\n# a comment\na/1.png,p1,1.5,,\na/2.png,p2,2.5,g,p1 p3\n',
         lambda path: read_labels(path),
+    ),
+    FILE_NAME: (
+        json.dumps({'removed': [[1, 2, 3, 4], [2**63, 5, 6, 7]], 'pinned': []}),
+        lambda path: EditsFile(path.parent).read(),
     ),
     'config.yaml': (dump_config(Config()), lambda path: load_config(path)),
     'encoder.yaml': (

@@ -306,6 +306,12 @@ def short_lease(tmp_path_factory):
     return path
 
 
+@pytest.fixture(autouse=True)
+def _ros_home(tmp_path, monkeypatch):
+    """Keep maps and edits of one test from the next, and out of the home of whoever runs it."""
+    monkeypatch.setenv('ROS_HOME', str(tmp_path / 'ros_home'))
+
+
 @pytest.fixture
 def robot(domain, tmp_path, monkeypatch, short_lease):
     """Return a robot in a domain of its own."""

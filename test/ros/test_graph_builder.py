@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import signal
 
@@ -12,59 +11,17 @@ import pytest
 pytest.importorskip('rclpy')
 pytest.importorskip('s3e_gnn_ros.msg')
 
+from graph_bench import Bench, S, closure, keyframe, odometry, truth
+
 from s3e_gnn_ros import srv
 from s3e_gnn_ros.config import PoseGraphConfig
 from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.geometry import se3
 from s3e_gnn_ros.pose_graph.remote_graph import RemoteGraph
 from s3e_gnn_ros.ros.graph_builder import Effect, GraphBuilder, pair_of
-from s3e_gnn_ros.ros.keyframe_inbox import KeyframePose
-from s3e_gnn_ros.types import KeyframeKey, LoopClosure
+from s3e_gnn_ros.types import KeyframeKey
 
 REQUEST = srv.EditClosure.Request
-DRIFT = se3.expmap([0.0, 0.0, 0.004, 0.01, 0.0, 0.0])
-S = 1_000_000_000
-
-
-def truth(number):
-    """Eight keyframes to a round of a circle."""
-    return se3.expmap([0.0, 0.0, np.pi / 4 * number, 0.0, 0.0, 0.0]) @ se3.make_pose(
-        translation=(1.0, 0, 0)
-    )
-
-
-def odometry(number):
-    T = truth(0)
-    for i in range(number):
-        T = T @ se3.inverse(truth(i)) @ truth(i + 1) @ DRIFT
-    return T
-
-
-def keyframe(number, session=1, frame='odom', start_s=100.0, **changes):
-    stamp_ns = int((start_s + number) * S)
-    made = KeyframePose(KeyframeKey(session, number), stamp_ns, odometry(number), frame)
-    return dataclasses.replace(made, **changes)
-
-
-def closure(query, match, shift_m=0.0, sessions=(1, 1)):
-    T = se3.inverse(truth(match)) @ truth(query) @ se3.make_pose(translation=(shift_m, 0, 0))
-    return LoopClosure(query, match, *sessions, 0, 0, T, 1e-4 * np.eye(6), 0.9, 50, 0.8)
-
-
-class Bench:
-    def __init__(self):
-        self.drops = []
-        self.builder = GraphBuilder(PoseGraphConfig(), lambda *drop: self.drops.append(drop))
-
-    def drive(self, number=12, **changes):
-        for i in range(number):
-            self.builder.add_keyframe(keyframe(i, **changes))
-        return self
-
-    def poses(self):
-        self.builder.graph.update()
-        self.builder.graph.finish()
-        return self.builder.graph.poses()
 
 
 def test_a_closure_of_a_pair_that_has_one_takes_its_place():
