@@ -140,7 +140,8 @@ def load_weights(name_or_path: str = '') -> Weights:
     try:
         with safe_open(path, framework='pt') as file:
             metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            # Copies: the file is mapped into memory, and may be written over while a node runs.
+            tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as err:
         raise InputError(f"weights '{name}' are damaged: {err}") from err
     description = _check_metadata(name, metadata)

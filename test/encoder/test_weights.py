@@ -32,6 +32,16 @@ def test_round_trip_at_half_precision(tmp_path):
     assert weights.configuration('encoder') == {'size': 3}
 
 
+def test_a_file_that_is_written_over_changes_nothing(tmp_path):
+    """Somebody brings new weights while a node runs."""
+    path = tmp_path / 'w.safetensors'
+    save_weights(path, {'part': {'a': torch.arange(1000, dtype=torch.int64)}}, {'part': {}})
+    weights = load_weights(str(path))
+    with path.open('r+b') as file:
+        file.write(bytes(path.stat().st_size))
+    assert torch.equal(weights.part('part')['a'], torch.arange(1000))
+
+
 def test_other_architecture_names_the_tensor(tmp_path):
     _linear(tmp_path / 'w.safetensors')
     weights = load_weights(str(tmp_path / 'w.safetensors'))
