@@ -16,8 +16,9 @@ from s3e_gnn_ros.pose_graph.gnc import gnc, weighted
 from s3e_gnn_ros.pose_graph.loops import Loops, chi2_threshold
 
 _MAX_ROUNDS = 10
-_LONELY_PROBABILITY = 0.95
+_LONELY_CHI2 = chi2_threshold(0.95)
 """A closure without a neighbour that agrees earns as if good ones stayed below this quantile."""
+_MEDIAN_CHI2 = chi2_threshold(0.5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,12 +30,14 @@ class Verdict:
         values: gtsam.Values optimised with them, and with them alone.
         error: half chi2 of odometry, anchors and the closures that are in.
         discord: share of the others that a closure which is in contradicts, summed over these.
+        residuals: (K,) chi2 of each closure, in or out.
     """
 
     is_in: NDArray[np.bool_]
     values: Any
     error: float
     discord: float
+    residuals: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +112,8 @@ def cheapest(case: Case, verdicts: Sequence[Verdict], threshold: float) -> Verdi
     the others that it contradicts, and one that contradicts half of them as much as if it were
     out. And of many that are wrong at random some are near enough for odometry to bend to them.
     They have no neighbour that says the same and is in, too: where most of those that are in have
-    one, a closure without one earns less by being in.
+    one, a closure without one earns less by being in; less still where those with neighbours
+    agree better than their covariances say, so that this one has no excuse.
 
     Args:
         case: the graph and its closures.
@@ -121,7 +125,7 @@ def cheapest(case: Case, verdicts: Sequence[Verdict], threshold: float) -> Verdi
     supported = _supported(case, likeliest.is_in)
     if not _is_usual(likeliest, supported):
         return likeliest
-    stakes[~supported] = min(threshold, chi2_threshold(_LONELY_PROBABILITY))
+    stakes[~supported] = min(threshold, _agreement(case, verdicts) * _LONELY_CHI2)
     return min(verdicts, key=lambda verdict: _cost(verdict, stakes, threshold))
 
 
@@ -140,6 +144,18 @@ def _supported(case: Case, is_in: NDArray[np.bool_]) -> NDArray[np.bool_]:
         return np.zeros(len(case.loops), bool)
     supports = case.pairs.supports
     return np.asarray(np.where(is_in, supports[:, is_in].any(axis=1), supports.any(axis=1)))
+
+
+def _agreement(case: Case, verdicts: Sequence[Verdict]) -> float:
+    """Return by how much those with neighbours agree better than their covariances say; 1 at most.
+
+    The median of their chi2 where they agree best, over that of good closures.
+    """
+    assert case.pairs is not None  # else nothing has neighbours
+    supported = case.pairs.supports.any(axis=1)
+    chosen = (each.residuals[each.is_in & supported] for each in verdicts)
+    medians = [float(np.median(residuals)) for residuals in chosen if len(residuals)]
+    return min(1.0, min(medians, default=_MEDIAN_CHI2) / _MEDIAN_CHI2)
 
 
 def _is_usual(verdict: Verdict, supported: NDArray[np.bool_]) -> bool:
@@ -199,4 +215,4 @@ def _settled(case: Case, is_in: NDArray[np.bool_], values: Any, threshold: float
         is_in = agree
     discord = 0.0 if case.pairs is None else case.pairs.discord(is_in)
     error = case.base.error(values) + residuals[is_in].sum() / 2
-    return Verdict(is_in, values, float(error), discord)
+    return Verdict(is_in, values, float(error), discord, residuals)

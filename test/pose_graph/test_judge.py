@@ -10,7 +10,7 @@ import pytest
 
 from s3e_gnn_ros.geometry.se3 import make_pose
 from s3e_gnn_ros.pose_graph.consistency import PairTable
-from s3e_gnn_ros.pose_graph.judge import Case, Verdict, _settled, cheapest, decide
+from s3e_gnn_ros.pose_graph.judge import _MEDIAN_CHI2, Case, Verdict, _settled, cheapest, decide
 from s3e_gnn_ros.pose_graph.loops import Loops, chi2_threshold
 from s3e_gnn_ros.pose_graph.reduction import values_of
 
@@ -35,7 +35,7 @@ def case_of(supporters: list[int] | None) -> Case:
 def verdict(out: list[int], error: float, discord: float = 0.0) -> Verdict:
     is_in = np.ones(NUM, bool)
     is_in[out] = False
-    return Verdict(is_in, None, error, discord)
+    return Verdict(is_in, None, error, discord, np.full(NUM, _MEDIAN_CHI2))
 
 
 @pytest.mark.parametrize('supporters', [None, [0] * NUM, [3] * NUM])
@@ -111,3 +111,13 @@ def test_what_is_pinned_is_not_doubted() -> None:
     case = dataclasses.replace(case, pinned=pinned)
     bent = _settled(case, np.arange(12) < 11, case.values, THRESHOLD)
     assert decide(case, [bent], THRESHOLD).is_in[10]
+
+
+def test_one_without_neighbours_has_no_excuse_where_the_others_agree_to_a_hair() -> None:
+    """Covariances far too wide: a false loop is within them, right ones are within a hundredth."""
+    lonely = case_of([2, 2, 2, 2, 0, 0, 2, 2, 2, 2])
+    bent, straight = verdict([], 110.0), verdict([4, 5], 105.0)
+    assert cheapest(lonely, [bent, straight], THRESHOLD) is bent
+    exact = np.full(NUM, 0.01 * _MEDIAN_CHI2)
+    bent, straight = (dataclasses.replace(each, residuals=exact) for each in (bent, straight))
+    assert cheapest(lonely, [bent, straight], THRESHOLD) is straight

@@ -51,6 +51,16 @@ def test_clusters_need_no_start_from_which_to_tell_false_loops() -> None:
 
 
 @needs_graphs
+def test_covariances_that_are_far_too_wide() -> None:
+    """The edges of parking-garage say 1 m and 30 deg, and close to millimetres."""
+    problem = make_problem(GRAPHS / 'parking-garage.g2o', 0.5, np.random.default_rng(0), 250)
+    best = solve(problem, 'parking-garage', 0.5, 'all')
+    assert best.error_ratio <= 1.2
+    assert best.kept == 1
+    assert best.removed == 1
+
+
+@needs_graphs
 def test_truth_of_the_sphere() -> None:
     problem = make_problem(GRAPHS / 'sphere2500.txt', 0.1, np.random.default_rng(0), 200)
     assert problem.reference is not problem.optimum
