@@ -69,6 +69,7 @@ class GraphBuilder:
         self._last: dict[int, KeyframePose] = {}  # per session
         self._closures: dict[Pair, LoopClosure] = {}
         self._edits = GraphEdits(edits_file, drop)
+        self._unedited: set[Pair] = set()  # closures that wait for their keyframes
         self._fixed: dict[KeyframeKey, Pose] = {}
         self._live: set[int] = set()
         self._newest_live: KeyframePose | None = None
@@ -85,6 +86,8 @@ class GraphBuilder:
         continues = self._continues(before, keyframe)
         self._do(lambda: self._put(keyframe, continues))
         self._keyframes[key] = self._last[key.session] = keyframe
+        for pair in [pair for pair in self._unedited if key in pair]:
+            self._edit_again(pair)
         self._note_live(keyframe)
         return before is not None and not continues
 
@@ -273,6 +276,7 @@ class GraphBuilder:
     def _forget_pairs(self, key: KeyframeKey) -> None:
         for pair in [pair for pair in self._closures if key in pair]:
             del self._closures[pair]
+            self._unedited.discard(pair)
 
     def _build_anew(self) -> None:
         """Give a new graph all that is remembered.
@@ -305,8 +309,13 @@ class GraphBuilder:
         self._attempt(self.graph.update)  # whoever reads it next does not see odometry alone
 
     def _edit_again(self, pair: Pair) -> None:
-        """Do to a closure what a person has done to it before."""
-        for action in self._edits.of(pair):
+        """Do to a closure what a person has done to it before, once its keyframes are there."""
+        actions = list(self._edits.of(pair))
+        if actions and not self._keyframes.keys() >= set(pair):
+            self._unedited.add(pair)
+            return
+        self._unedited.discard(pair)
+        for action in actions:
             self._attempt(partial(EDITS[action], self.graph, *pair))
 
     def _attempt(self, call: Callable[[], object]) -> bool:

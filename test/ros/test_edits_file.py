@@ -62,6 +62,23 @@ def test_a_new_node_makes_the_edits_again(tmp_path):
     assert not first.drops + second.drops + third.drops
 
 
+def test_a_closure_that_waits_for_its_keyframes_is_edited_when_they_come(tmp_path):
+    wrong, removed = closure(10, 2, shift_m=4.0), closure(8, 0)
+    pairs = {'pinned': [pair_of(wrong)], 'removed': [pair_of(removed)]}
+    EditsFile(tmp_path).write(pairs)
+    robot = Bench(EditsFile(tmp_path))
+    for item in (wrong, removed, closure(9, 1), closure(11, 3)):
+        robot.builder.add_closure(item)
+    robot.drive()
+    assert not robot.drops
+    assert weights(robot)[pair_of(wrong)] > 0
+    assert weights(robot).get(pair_of(removed), 0) == 0
+    robot.builder.edit(REQUEST.UNPIN, pair_of(wrong))
+    robot.builder.edit(REQUEST.ADD, pair_of(removed))
+    assert weights(robot)[pair_of(removed)] > 0
+    assert weights(robot)[pair_of(wrong)] == 0
+
+
 def test_two_robots_with_one_folder_keep_both_their_edits(tmp_path):
     robots = bench(EditsFile(tmp_path)), bench(EditsFile(tmp_path))
     for robot, item in zip(robots, (closure(8, 0), closure(9, 1)), strict=True):
