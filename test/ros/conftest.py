@@ -313,6 +313,16 @@ def _ros_home(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def no_shared_memory(monkeypatch):
+    """For tests that kill a process.
+
+    Fast DDS 3.2 may crash (SharedMemChannelResource::release) when a participant ends that has
+    shared memory with a process that was killed.
+    """
+    monkeypatch.setenv('FASTDDS_BUILTIN_TRANSPORTS', 'UDPv4')
+
+
+@pytest.fixture
 def robot(domain, tmp_path, monkeypatch, short_lease):
     """Return a robot in a domain of its own."""
     is_humble = os.environ.get('ROS_DISTRO') == 'humble'

@@ -196,6 +196,7 @@ def killed_at_a_random_moment(killer, random_, old):
         graph.close()
 
 
+@pytest.mark.usefixtures('no_shared_memory')
 def test_no_keyframe_that_was_told_of_is_lost(domain, tmp_path, record_testsuite_property):
     random_, killer = random.Random(1), Killer(tmp_path)
     told: set[KeyframeKey] = set()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+
+pytestmark = pytest.mark.usefixtures('no_shared_memory')
 
 
 def settled(robot):

@@ -40,6 +40,7 @@ def test_a_signal_ends_both_nodes_cleanly(run, robot, number):
     assert not any(Path(f'/proc/{pid}').exists() for pid in pids)
 
 
+@pytest.mark.usefixtures('no_shared_memory')
 def test_when_a_node_dies_the_other_ends_too_and_the_status_says_so(run):
     pids = children_of(run.process.pid)
     os.kill(pids[0], signal.SIGKILL)
