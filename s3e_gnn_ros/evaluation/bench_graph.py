@@ -233,5 +233,5 @@ def _sample(
 
     update_ms = measure(update)
     sub_graph_ms = measure(lambda: reference.query(window))
-    q = reference.query(window)[-1:]
-    return update_ms, sub_graph_ms, measure(lambda: reference.similarities(q))
+    q = reference.query(window)
+    return update_ms, sub_graph_ms, measure(lambda: reference.trace(q))

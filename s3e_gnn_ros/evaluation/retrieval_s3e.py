@@ -119,11 +119,11 @@ class _GrowingReference:
                 self._add(column, item)
 
     def similarities(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return U (N,) of the last of some successive queries (W, D) to each column."""
+        """Return the similarity (N,) of the last of some successive queries (W, D)."""
         result = np.full(len(self._database), _UNKNOWN)
         if self._columns:
             q = self._reference.query(window)
-            result[self._columns] = self._reference.similarities(q[-1:])[0]
+            result[self._columns] = self._reference.trace(q)
         return result
 
     def _add(self, column: int, item: Item) -> None:

@@ -223,14 +223,16 @@ class EmbeddingPoseGraph:
         edges = self._edges(node) if kind is None else self._edges(node)[self._slots[kind]]
         return [other for other in edges.tolist() if other != _NONE]
 
-    def ball(self, seeds: Iterable[int], num_hops: int) -> set[int]:
+    def ball(
+        self, seeds: Iterable[int], num_hops: int, kinds: Sequence[EdgeKind] = tuple(EdgeKind)
+    ) -> set[int]:
         """Return the nodes at most so many edges away from some nodes, these among them."""
         reached = set(seeds)
         frontier = reached
         for _ in range(num_hops):
             if not frontier:
                 break
-            edges = self._adjacency.rows(np.fromiter(frontier, np.int64, len(frontier)))
+            edges = self._edges_of(np.fromiter(frontier, np.int64, len(frontier)), kinds)
             frontier = set(edges.ravel().tolist()) - reached - {_NONE}
             reached = reached | frontier
         return reached
@@ -245,11 +247,14 @@ class EmbeddingPoseGraph:
         """Return the embeddings (n, D) float32 of some nodes."""
         return self._embeddings.rows(nodes).astype(np.float32)
 
-    def edge_index(self, nodes: NDArray[np.int64]) -> NDArray[np.int64]:
+    def edge_index(
+        self, nodes: NDArray[np.int64], kinds: Sequence[EdgeKind] = tuple(EdgeKind)
+    ) -> NDArray[np.int64]:
         """Return the edges among some nodes.
 
         Args:
             nodes: (n,) ascending, without repetition.
+            kinds: of the edges.
 
         Returns:
             (2, E) int64, source and target counted within ``nodes``; each edge in both
@@ -257,12 +262,29 @@ class EmbeddingPoseGraph:
         """
         if not len(nodes):
             return np.zeros((2, 0), dtype=np.int64)
-        edges = self._adjacency.rows(nodes)  # (n, M)
+        edges = self._edges_of(nodes, kinds)  # (n, M)
         target, slot = np.nonzero(edges != _NONE)
         others = edges[target, slot]
         source = np.minimum(np.searchsorted(nodes, others), len(nodes) - 1)
         inside = nodes[source] == others
         return np.stack([source[inside], target[inside]])
+
+    def neighbour_rows(
+        self, nodes: NDArray[np.int64], kinds: Sequence[EdgeKind]
+    ) -> NDArray[np.int64]:
+        """Return which of some nodes each of them is joined with.
+
+        Args:
+            nodes: (n,) ascending, without repetition.
+            kinds: of the edges.
+
+        Returns:
+            (n, M) counted within ``nodes``; its own row where a node has fewer neighbours there.
+        """
+        edges = self._edges_of(nodes, kinds)  # (n, M)
+        rows = np.minimum(np.searchsorted(nodes, edges), len(nodes) - 1)
+        own = np.arange(len(nodes))[:, None]
+        return np.where(nodes[rows] == edges, rows, own)
 
     def stamps_ns(self, nodes: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the stamps (n,) of some nodes."""
@@ -277,6 +299,13 @@ class EmbeddingPoseGraph:
         poses = np.tile(np.eye(4), (len(nodes), 1, 1))
         poses[:, :3] = self._poses.rows(np.asarray(nodes, dtype=np.int64)).reshape(-1, 3, 4)
         return poses
+
+    def _edges_of(self, nodes: NDArray[np.int64], kinds: Sequence[EdgeKind]) -> NDArray[np.int32]:
+        """Return the slots (n, M) of edges of some kinds, in any order."""
+        rows = self._adjacency.rows(nodes)
+        if len(kinds) == len(EdgeKind):
+            return rows
+        return np.hstack([rows[:, self._slots[kind]] for kind in kinds])
 
     def _edges(self, node: int) -> NDArray[np.int32]:
         if node not in self:

@@ -78,6 +78,10 @@ class ExactIndex:
         found = [_best(self.scores(query), k) for query in queries]
         return np.stack([each[0] for each in found]), np.stack([each[1] for each in found])
 
+    def rows(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return a copy of some vectors (n, dim)."""
+        return self._vectors.rows(ids)
+
     def vectors(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return the ids (n,) and a copy of the vectors (n, dim) that were not removed."""
         kept = np.setdiff1d(np.arange(len(self)), self._removed_rows)

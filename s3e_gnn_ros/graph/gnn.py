@@ -28,6 +28,7 @@ class PaperGNN(nn.Module):
         self.config = config
         layers = [PaperSageConv(config.embedding_dim) for _ in range(NUM_LAYERS)]
         self.layers = nn.ModuleList(layers)
+        self.path_weight = torch.zeros(())  # the newest keyframe of a query alone counts
 
     def forward(self, embeddings: Tensor, edge_index: Tensor) -> Tensor:
         """Return the logits (N, K) of all nodes."""
@@ -53,11 +54,11 @@ class SmoothingGNN(nn.Module):
 
     ``logits_i = a * x_i`` with x_i from three gated averages (:class:`SmoothingSageConv`). Edge
     features are the paper's concatenation through one projection, and the cosine of both
-    embeddings. A reference graph and a query sub-graph have strengths of their own: a query has
-    few neighbours and may be blurred or dark, the reference has many and is as good as it gets.
+    embeddings. A query sub-graph is not averaged: its keyframes are compared each by itself, and
+    count by the way they lead through the reference graph (:mod:`s3e_gnn_ros.graph.path`).
 
     Differs from the paper: averages in place of free matrices; gates; no ReLU before the sigmoid,
-    so that m is in (0, 1); strengths by role; logits of the query scaled by b.
+    so that m is in (0, 1); no averages in the query, whose logits are scaled by b.
 
     Args:
         config: sizes, a and b at the start.
@@ -79,27 +80,30 @@ class SmoothingGNN(nn.Module):
         self.layers = nn.ModuleList(
             SmoothingSageConv(config.edge_dim + 1) for _ in range(NUM_LAYERS)
         )
-        self.log_reference_strength = nn.Parameter(torch.full((NUM_LAYERS,), 0.15).log())
-        self.log_query_strength = nn.Parameter(torch.full((NUM_LAYERS,), 0.5).log())
+        if config.path_weight:
+            self.log_path_weight = nn.Parameter(torch.tensor(float(config.path_weight)).log())
+        self.log_strength = nn.Parameter(torch.full((NUM_LAYERS,), 0.05).log())
 
     def forward(self, embeddings: Tensor, edge_index: Tensor) -> Tensor:
         """Return the logits (N, K) of a reference graph."""
-        return self._logits(embeddings, edge_index, self.log_reference_strength.exp())
+        edge_feature = self._edge_features(embeddings, edge_index)
+        x = embeddings
+        for layer, strength in zip(self.layers, self.log_strength.exp(), strict=True):
+            x = layer(x, edge_index, edge_feature, strength)
+        return self.log_logit_scale.exp() * x
 
     def query_logits(self, embeddings: Tensor, edge_index: Tensor) -> Tensor:
-        """Return the logits (W, K) of a query sub-graph."""
-        return self._logits(embeddings, edge_index, self.log_query_strength.exp())
+        """Return the logits (W, K) of a query sub-graph, whose edges do not count here."""
+        return self.log_logit_scale.exp() * embeddings
 
     def query_probabilities(self, logits: Tensor) -> Tensor:
         """Return q (W, K) of the logits of a query sub-graph."""
         return torch.sigmoid(self.log_query_scale.exp() * logits)
 
-    def _logits(self, embeddings: Tensor, edge_index: Tensor, strengths: Tensor) -> Tensor:
-        edge_feature = self._edge_features(embeddings, edge_index)
-        x = embeddings
-        for layer, strength in zip(self.layers, strengths, strict=True):
-            x = layer(x, edge_index, edge_feature, strength)
-        return self.log_logit_scale.exp() * x
+    @property
+    def path_weight(self) -> Tensor:
+        """What a query keyframe counts beside the next (scalar)."""
+        return self.log_path_weight.exp() if self.config.path_weight else torch.zeros(())
 
     def _edge_features(self, embeddings: Tensor, edge_index: Tensor) -> Tensor:
         """Return (E, edge): a projection of both embeddings together, and their cosine.

@@ -37,6 +37,8 @@ class GNNConfig:
             training (improved).
         query_scale: b, factor on the logits of the query, at the start of training (improved).
         eta: of Eq. 2, above 0.
+        path_weight: what a query keyframe counts beside the next, at the start of training, see
+            :mod:`s3e_gnn_ros.graph.path`; 0: the newest alone counts (improved).
         window: W, successive keyframes of a query.
         max_covisible: most covisibility edges of a keyframe.
         covisible_window: keyframes of late among which a new one looks for covisible ones.
@@ -53,6 +55,7 @@ class GNNConfig:
     logit_scale: float = 2.0
     query_scale: float = 1.0
     eta: float = 1.0
+    path_weight: float = 0.3
     window: int = 5
     max_covisible: int = 6
     covisible_window: int = 10
@@ -74,6 +77,10 @@ class GNNConfig:
             value = getattr(self, name)
             if type(value) not in (int, float) or not 0.0 < value < math.inf:
                 raise ConfigError(f'{name} of the GNN is {value!r} instead of a number above 0')
+        if type(self.path_weight) not in (int, float) or not 0.0 <= self.path_weight < 1.0:
+            raise ConfigError(
+                f'path_weight of the GNN is {self.path_weight!r} instead of a number from 0 to 1'
+            )
         similarity = self.min_covisible_similarity
         if type(similarity) not in (int, float) or not -1.0 <= similarity <= 1.0:
             raise ConfigError(

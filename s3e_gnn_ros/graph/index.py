@@ -67,6 +67,10 @@ class GrowingIndex:
         """
         self._index.remove(ids)
 
+    def rows(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return some vectors (n, dim), as precise as the index keeps them."""
+        return self._index.rows(ids)
+
     def search(self, queries: NDArray[np.float32], k: int) -> Found:
         """Find the k best for each of W queries (W, dim), or about the best beyond the limit."""
         return self._index.search(queries, k)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -67,18 +65,12 @@ class InferenceGNN:
             embeddings: (W, D) of successive keyframes, oldest first, W at least 1.
 
         Returns:
-            q (W, K); the last row is the newest keyframe's, informed by those before it.
+            q (W, K); the last row is the newest keyframe's.
         """
-        edges, every = _chain(len(embeddings)), np.arange(len(embeddings))
-        if self._small is not None and len(every) <= _MAX_DENSE_NODES:
-            logits = self._small.logits(embeddings, edges, every, is_query=True)
-            return self._small.probabilities(logits)
+        if self._small is not None:
+            return self._small.query(embeddings)
+        edges = chain_edge_index(len(embeddings))
         with torch.no_grad():
-            x = self._gnn.query_logits(torch.from_numpy(embeddings), torch.from_numpy(edges))
+            x = self._gnn.query_logits(torch.from_numpy(embeddings), edges)
             q: _Array = self._gnn.query_probabilities(x).numpy()
         return q
-
-
-@functools.cache
-def _chain(num_nodes: int) -> NDArray[np.int64]:
-    return chain_edge_index(num_nodes).numpy()

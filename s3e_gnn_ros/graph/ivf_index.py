@@ -49,6 +49,7 @@ class IvfIndex:
                 f'{num_lists} centres'
             )
         self._faiss = import_faiss()
+        self._num_columns = sample.shape[1]
         self._dim = -(-sample.shape[1] // _ALIGNMENT) * _ALIGNMENT
         self._next_id = 0
         self._offset = _SPARE * np.float32(_excess(sample).max(initial=0.0))  # M
@@ -117,6 +118,17 @@ class IvfIndex:
         lengths = np.square(points).sum(axis=1, keepdims=True)  # (W, 1)
         scores = (lengths + self._offset - distances) / (2 * _SCALE)
         return np.where(ids < 0, np.float32(-np.inf), scores), ids
+
+    def rows(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return some vectors (n, dim), as far as 8 bits remember them."""
+        points = np.empty((len(ids), self._dim), dtype=np.float32)
+        for row, each in enumerate(ids.tolist()):
+            points[row] = self._index.reconstruct(each)
+        vectors = points[:, : self._num_columns]
+        squares = np.square(vectors)
+        lengths = squares[:, :-1].sum(axis=1)
+        vectors[:, -1] = (squares[:, -1] - self._offset + lengths) / (2 * _SCALE)
+        return vectors
 
     def _points(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the points of vectors (n, dim), zeros behind; one beyond M moves to its edge."""

@@ -13,6 +13,7 @@ from s3e_gnn_ros.graph.gnn import ReferenceGNN
 from s3e_gnn_ros.graph.gnn_config import NUM_LAYERS
 from s3e_gnn_ros.graph.index import GrowingIndex
 from s3e_gnn_ros.graph.inference import InferenceGNN
+from s3e_gnn_ros.graph.path import PATH_EDGES, best_paths
 from s3e_gnn_ros.graph.search_vectors import (
     query_vectors,
     reference_vectors,
@@ -23,6 +24,7 @@ _REACH = NUM_LAYERS - 1
 """A new edge changes the first layer at its ends, the last one this many hops further."""
 
 _CHUNK = 8192
+_MAX_TRACED = 128
 
 
 class ReferenceGraph:
@@ -42,6 +44,7 @@ class ReferenceGraph:
         self.config = gnn.config
         self.graph = EmbeddingPoseGraph(gnn.config) if graph is None else graph
         self._gnn = InferenceGNN(gnn)
+        self._path_weight = gnn.path_weight.item()
         self._index = GrowingIndex(self.config.embedding_dim + 1)
         self._changed: set[int] = set(self.graph.node_ids().tolist())
 
@@ -152,9 +155,8 @@ class ReferenceGraph:
     def similarities(self, q: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compare query nodes with every node: U of paper Eq. 2.
 
-        The paper takes the maximum of the whole matrix. The last row alone, ``q[-1:]``, asks
-        where the newest keyframe was seen, and costs a fraction: the rows before it reached it
-        through the GNN.
+        The paper takes the maximum of the whole matrix; :meth:`trace` asks where the newest
+        keyframe was seen.
 
         Args:
             q: (W, K) from :meth:`query`.
@@ -168,6 +170,37 @@ class ReferenceGraph:
         if len(q) == 1:  # spares a copy
             return self._similarity(self._index.scores(queries[0])[None], q)
         return self._similarity(np.stack([self._index.scores(query) for query in queries]), q)
+
+    def trace(self, q: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Compare the newest of some query nodes with every node, those before on the way there.
+
+        See :mod:`s3e_gnn_ros.graph.path`. The ways to the 128 most similar nodes are looked at;
+        all others come after these in the order of U.
+
+        Args:
+            q: (W, K) from :meth:`query`.
+
+        Returns:
+            (N,) float32 as a row of :meth:`similarities`, which it is for W = 1.
+        """
+        U: NDArray[np.float32] = self.similarities(q[-1:])[0]
+        if len(q) == 1 or not self._path_weight or not len(self):
+            return U
+        k = min(_MAX_TRACED, len(U))
+        ends = np.argpartition(U, len(U) - k)[len(U) - k :]
+        ends = ends[U[ends] > 0.0]
+        best = self._paths_to(ends, q)
+        U *= best.min() / U[ends].min()
+        U[ends] = best
+        return U
+
+    def _paths_to(self, ends: NDArray[np.intp], q: NDArray[np.float32]) -> NDArray[np.float32]:
+        ball = self.graph.ball(ends.tolist(), len(q) - 1, PATH_EDGES)
+        nodes = np.fromiter(sorted(ball), np.int64, len(ball))
+        scores = query_vectors(q, self.config.form) @ self._index.rows(nodes).T  # (W, n)
+        neighbours = self.graph.neighbour_rows(nodes, PATH_EDGES)
+        best = best_paths(self._similarity(scores, q), neighbours, self._path_weight)
+        return best[np.searchsorted(nodes, ends)]
 
     def search(
         self, q: NDArray[np.float32], k: int

@@ -25,8 +25,7 @@ class SmallSmoothing:
         edge_bias: (R,).
         gates: (R + 1, L), of all layers side by side.
         gate_biases: (L,).
-        reference_strengths: (L,).
-        query_strengths: (L,).
+        strengths: (L,).
         query_scale: b.
     """
 
@@ -35,8 +34,7 @@ class SmallSmoothing:
     edge_bias: _Array
     gates: _Array
     gate_biases: _Array
-    reference_strengths: _Array
-    query_strengths: _Array
+    strengths: _Array
     query_scale: np.float32
 
     @classmethod
@@ -54,22 +52,17 @@ class SmallSmoothing:
             edge_bias=weights['edge_target.bias'],
             gates=np.hstack([weights[f'layers.{i}.gate.weight'] for i in layers]),
             gate_biases=np.hstack([weights[f'layers.{i}.gate.bias'] for i in layers]),
-            reference_strengths=np.exp(weights['log_reference_strength']),
-            query_strengths=np.exp(weights['log_query_strength']),
+            strengths=np.exp(weights['log_strength']),
             query_scale=np.exp(weights['log_query_scale'])[()],
         )
 
     def logits(
-        self,
-        embeddings: _Array,
-        edge_index: NDArray[np.int64],
-        wanted: NDArray[np.int64],
-        is_query: bool = False,
+        self, embeddings: _Array, edge_index: NDArray[np.int64], wanted: NDArray[np.int64]
     ) -> _Array:
         """Return the logits (n, K) of the wanted nodes (n,) of a graph of embeddings (N, D)."""
         source, target = edge_index
         gates = self._gates(embeddings, edge_index)  # (E, L)
-        gates *= self.query_strengths if is_query else self.reference_strengths
+        gates *= self.strengths
         num = len(embeddings)
         between = np.zeros((gates.shape[1], num, num), dtype=np.float32)
         between[:, target, source] = gates.T
@@ -85,16 +78,16 @@ class SmallSmoothing:
         out: _Array = self.logit_scale * x
         return out
 
-    def probabilities(self, logits: _Array) -> _Array:
-        """Return q (W, K) of the logits of a query sub-graph."""
-        q: _Array = expit(self.query_scale * logits)
+    def query(self, embeddings: _Array) -> _Array:
+        """Return q (W, K) of a query sub-graph (W, D)."""
+        q: _Array = expit(self.query_scale * self.logit_scale * embeddings)
         return q
 
     def logits_of_many(self, embeddings: _Array, edge_index: NDArray[np.int64]) -> _Array:
         """Return the logits (N, K) of all nodes of a large graph of embeddings (N, D)."""
         source, target = edge_index
         gates = self._opened(embeddings, edge_index, _cosines(embeddings, edge_index))  # (E, L)
-        gates *= self.reference_strengths
+        gates *= self.strengths
         x = embeddings
         for layer in gates.T:
             between = sparse.csr_array((layer, (target, source)), shape=(len(x), len(x)))

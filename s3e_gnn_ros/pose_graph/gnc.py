@@ -17,7 +17,7 @@ import gtsam
 import numpy as np
 from numpy.typing import NDArray
 
-from s3e_gnn_ros.pose_graph.batch import levenberg_marquardt, poses_of
+from s3e_gnn_ros.pose_graph.batch import minimise, poses_of
 from s3e_gnn_ros.pose_graph.loops import Loops
 
 _MU_FACTOR = 1.4
@@ -58,17 +58,17 @@ def gnc(
         RuntimeError: gtsam cannot solve the graph.
     """
     weights = np.ones(len(loops))
-    values = levenberg_marquardt(weighted(base, loops, weights), initial)
+    values = minimise(weighted(base, loops, weights), initial)
     mu = _first_mu(loops.squared_residuals(poses_of(values))[~pinned], threshold)
     for num_rounds in range(_MAX_ROUNDS):  # noqa: B007
         residuals = loops.squared_residuals(poses_of(values))
         weights = np.where(pinned, 1.0, tls_weights(residuals, threshold, mu))
-        values = levenberg_marquardt(weighted(base, loops, weights), values, _STEPS_PER_ROUND)
+        values = minimise(weighted(base, loops, weights), values, _STEPS_PER_ROUND)
         if mu == np.inf or ((weights < _DECIDED) | (weights > 1 - _DECIDED)).all():
             break
         mu *= _MU_FACTOR
     weights = (weights > 0.5).astype(np.float64)
-    values = levenberg_marquardt(weighted(base, loops, weights), values)
+    values = minimise(weighted(base, loops, weights), values)
     return GncResult(weights, values, num_rounds)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from s3e_gnn_ros.config import PoseGraphConfig
 from s3e_gnn_ros.geometry.se3 import inverse
-from s3e_gnn_ros.pose_graph.batch import levenberg_marquardt, poses_of
+from s3e_gnn_ros.pose_graph.batch import minimise, optimise_batch, poses_of
 from s3e_gnn_ros.pose_graph.chains import OdometryTrees
 from s3e_gnn_ros.pose_graph.consistency import PairTable
 from s3e_gnn_ros.pose_graph.g2o import G2oGraph, read_g2o
@@ -159,7 +159,7 @@ def make_problem(
     )
     base, trees = _odometry(graph, ends[is_step], is_step, covariances)
     initial = values_of(trees.poses_from(np.tile(graph.poses[0], (len(graph), 1, 1))))
-    optimum = poses_of(levenberg_marquardt(weighted(base, true, np.ones(len(true))), initial))
+    optimum = poses_of(optimise_batch(weighted(base, true, np.ones(len(true))), initial))
     false = _false_loops(optimum, true, round(share / (1 - share) * len(true)), rng)
     loops = Loops(
         np.concatenate([true.i, false.i]),
@@ -215,7 +215,7 @@ def _keep_all(problem: Problem, kernel: str) -> _Solution:
         noise = robust_noise(factor.noiseModel(), kernel, config.robust_threshold)
         i, j = factor.keys()
         graph.add(gtsam.BetweenFactorPose3(i, j, factor.measured(), noise))
-    values = levenberg_marquardt(graph, problem.initial)
+    values = minimise(graph, problem.initial)
     return poses_of(values), np.ones(len(problem.loops), bool)
 
 

@@ -17,7 +17,7 @@ from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.geometry.se3 import Pose
 from s3e_gnn_ros.pose_graph.batch import (
     is_indeterminate,
-    levenberg_marquardt,
+    minimise,
     optimise_batch,
     poses_of,
 )
@@ -213,7 +213,7 @@ class IncrementalSolver:
         self.num_recoveries += 1
         graph = self._full_graph()
         try:
-            self._seed(levenberg_marquardt(graph, values))
+            self._seed(minimise(graph, values))
         except RuntimeError as err:
             self._start(graph, values)
             raise InputError(f'pose graph cannot be solved: {_first_line(err)}') from err

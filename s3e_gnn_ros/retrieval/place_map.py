@@ -207,7 +207,9 @@ class PlaceMap:
         return self._calibration.probability(self.scores(window))
 
     def scores(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return U of paper Eq. 2, or the cosine without GNN, of each keyframe, not calibrated.
+        """Return the similarity of each keyframe, or the cosine without GNN, not calibrated.
+
+        It is U of paper Eq. 2 along the best path, see :mod:`s3e_gnn_ros.graph.path`.
 
         Args:
             window: (W, D) successive embeddings, oldest first.
@@ -219,8 +221,7 @@ class PlaceMap:
             return np.zeros(0, dtype=np.float32)
         window = window[-self.config.window :]
         if self._use_gnn:
-            rows = self.reference.similarities(self.reference.query(window)[-1:])  # (1, N)
-            return np.asarray(rows[0], np.float32)
+            return self.reference.trace(self.reference.query(window))
         nodes = self.reference.graph.node_ids()
         cosine = np.full(len(self), -1.0, dtype=np.float32)
         cosine[nodes] = self.reference.graph.embeddings(nodes) @ window[-1]

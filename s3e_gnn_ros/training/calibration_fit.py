@@ -80,7 +80,7 @@ def calibrate(config: CalibrationConfig, path: Path) -> dict[str, Any]:
 def _pairs(
     weights: Weights, sequences: Sequence[EmbeddingSequence], num_candidates: int
 ) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """Return similarity and overlap of each query's best candidates, by part."""
+    """Return similarity and IoU of each query's best candidates, by part."""
     config = GNNConfig.from_dict(weights.configuration('gnn'))
     network = build_gnn(config)
     weights.load_into(network, 'gnn')
@@ -90,8 +90,10 @@ def _pairs(
     for sequence in sequences:
         for variant in range(len(sequence.embeddings)):
             episode = maker.whole(sequence, variant)
+            newest = sequence.rows(1)[episode.window - 1 :]
+            iou = sequence.iou[np.ix_(newest, sequence.rows(0))]
             for part, matrix in _newest(network, episode).items():
-                found[part].append(_best(matrix, episode, num_candidates))
+                found[part].append(_best(matrix, iou, num_candidates))
     return {
         part: (rows[:, 0], rows[:, 1])
         for part, rows in ((part, np.concatenate(all_rows)) for part, all_rows in found.items())
@@ -100,22 +102,20 @@ def _pairs(
 
 @torch.no_grad()
 def _newest(network: Any, episode: Episode) -> dict[str, NDArray[np.float32]]:
-    """Return cosine and U (B, N) of the newest keyframe of each window."""
+    """Return cosine and similarity (B, N) of the newest keyframe of each window."""
     newest = slice(episode.window - 1, None, episode.window)
     return {
         'encoder': (episode.query @ episode.reference.T)[newest].numpy(),
-        'gnn': episode_similarity(network, episode)[newest].numpy(),
+        'gnn': episode_similarity(network, episode).numpy(),
     }
 
 
 def _best(
-    similarity: NDArray[np.float32], episode: Episode, num_candidates: int
+    similarity: NDArray[np.float32], iou: NDArray[np.float32], num_candidates: int
 ) -> NDArray[np.float32]:
-    """Return similarity and overlap (P, 2) of the best candidates of each row."""
-    newest = slice(episode.window - 1, None, episode.window)
-    overlap = episode.overlap[newest].numpy()
+    """Return similarity and IoU (P, 2) of the best candidates of each row."""
     best = np.argsort(-similarity, axis=1, kind='stable')[:, :num_candidates]
-    chosen = [np.take_along_axis(each, best, axis=1).ravel() for each in (similarity, overlap)]
+    chosen = [np.take_along_axis(each, best, axis=1).ravel() for each in (similarity, iou)]
     return np.stack(chosen, axis=1).astype(np.float32)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from s3e_gnn_ros.graph.embedding_pose_graph import EdgeKind, EmbeddingPoseGraph
 from s3e_gnn_ros.graph.gnn_config import GNNConfig
 from s3e_gnn_ros.graph.linking import link_keyframe
+from s3e_gnn_ros.graph.path import PATH_EDGES
 from s3e_gnn_ros.graph.query import chain_edge_index
 from s3e_gnn_ros.training.gnn_config_file import SequenceConfig
 from s3e_gnn_ros.training.losses import MIN_OVERLAP
@@ -33,7 +35,8 @@ class Episode:
         edge_index: (2, E) of the reference graph, each edge in both directions.
         query: (B * W, D) embeddings, window after window, oldest first.
         query_edge_index: (2, F) of the windows, each a chain of its own.
-        overlap: (B * W, N), the share of what the query sees that the reference saw.
+        overlap: (B * W, N), mutual: see :class:`EmbeddingSequence`.
+        path_edge_index: (2, P) likewise, those a robot goes along.
         window: W.
     """
 
@@ -42,12 +45,15 @@ class Episode:
     query: Tensor
     query_edge_index: Tensor
     overlap: Tensor
+    path_edge_index: Tensor
     window: int
 
     def to(self, device: torch.device) -> Episode:
         """Copy to a device."""
-        names = ('reference', 'edge_index', 'query', 'query_edge_index', 'overlap')
-        return replace(self, **{name: getattr(self, name).to(device) for name in names})
+        moved: dict[str, Any] = {
+            name: each.to(device) for name, each in vars(self).items() if isinstance(each, Tensor)
+        }
+        return replace(self, **moved)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,15 +104,16 @@ class EpisodeMaker:
         stride = int(rng.integers(1, self._data.max_stride + 1))
         reference = _thin(_every(sequence.rows(first), stride, rng), self._data.drop, rng)
         query = _thin(_every(sequence.rows(1 - first), stride, rng), self._data.drop, rng)
-        starts = self._draw_windows(sequence.overlap[np.ix_(query, reference)], rng)
+        overlap = sequence.mutual_overlap
+        starts = self._draw_windows(overlap[np.ix_(query, reference)], rng)
         window = min(self._gnn.window, len(query))
         rows = query[(starts[:, None] + np.arange(window)).ravel()]  # (B * W,)
         variant = rng.integers(len(sequence.embeddings), size=2)
-        loops = _draw_loops(sequence.overlap[np.ix_(reference, reference)], self._data.loops, rng)
+        loops = _draw_loops(overlap[np.ix_(reference, reference)], self._data.loops, rng)
         return make_episode(
             _noisy(sequence.embeddings[variant[0], reference], self._data.noise, rng),
             _noisy(sequence.embeddings[variant[1], rows], self._data.noise, rng),
-            sequence.overlap[np.ix_(rows, reference)],
+            overlap[np.ix_(rows, reference)],
             loops,
             window,
             self._gnn,
@@ -127,7 +134,7 @@ class EpisodeMaker:
         return make_episode(
             sequence.embeddings[0, reference].astype(np.float32),
             sequence.embeddings[variant, rows].astype(np.float32),
-            sequence.overlap[np.ix_(rows, reference)],
+            sequence.mutual_overlap[np.ix_(rows, reference)],
             [],
             window,
             self._gnn,
@@ -168,15 +175,17 @@ def make_episode(
         link_keyframe(graph, node, embedding, recent, reference[recent], config)
     for first, second in loops:
         graph.add_edge(first, second, EdgeKind.LOOP)
+    nodes = np.arange(len(reference), dtype=np.int64)
     chain = chain_edge_index(window)
     starts = torch.arange(0, len(query), window)
     chains = (chain[:, None, :] + starts[:, None]).flatten(1)  # (2, B * 2 (W - 1))
     return Episode(
         torch.from_numpy(reference),
-        torch.from_numpy(graph.edge_index(np.arange(len(reference), dtype=np.int64))),
+        torch.from_numpy(graph.edge_index(nodes)),
         torch.from_numpy(query),
         chains,
         torch.from_numpy(np.ascontiguousarray(overlap)),
+        torch.from_numpy(graph.edge_index(nodes, PATH_EDGES)),
         window,
     )
 

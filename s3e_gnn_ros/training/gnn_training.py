@@ -17,6 +17,7 @@ from s3e_gnn_ros.errors import ConfigError
 from s3e_gnn_ros.evaluation.ranking import average_precision, max_recall_at_full_precision
 from s3e_gnn_ros.graph.gnn import build_gnn
 from s3e_gnn_ros.graph.gnn_config import GNNConfig
+from s3e_gnn_ros.graph.path import path_similarity
 from s3e_gnn_ros.graph.query import inverse_cross_entropy
 from s3e_gnn_ros.training.checkpoint import load_checkpoint
 from s3e_gnn_ros.training.curves import Curves, best_values
@@ -61,10 +62,10 @@ class GNNTask(nn.Module):
 
     def forward(self, batch: EpisodeBatch) -> dict[str, Tensor]:
         """Return 'loss' and its parts, the queries of each episode against all references."""
-        similarity, overlap = joint_similarity(self.network, batch.episodes)
-        row = gnn_loss(similarity, overlap, self._loss.temperature)
+        U, similarity, overlap = joint_similarity(self.network, batch.episodes)
+        row = gnn_loss(U, overlap, self._loss.temperature)
         newest = torch.cat([_is_newest(each, overlap.device) for each in batch.episodes])
-        ranking = ranking_loss(similarity[newest], overlap[newest], self._loss.ranking_temperature)
+        ranking = ranking_loss(similarity, overlap[newest], self._loss.ranking_temperature)
         return {
             'loss': self._loss.row_weight * row + self._loss.ranking_weight * ranking,
             'row': row,
@@ -117,21 +118,19 @@ def _is_newest(episode: Episode, device: torch.device) -> Tensor:
 
 
 def episode_similarity(network: Any, episode: Episode) -> Tensor:
-    """Return U (B * W, N) of all keyframes of all windows with the reference graph."""
-    logits = network(episode.reference, episode.edge_index)
-    query = network.query_logits(episode.query, episode.query_edge_index)
-    q = network.query_probabilities(query)
-    return inverse_cross_entropy(q, logits, network.config.eta, network.config.form)
+    """Return the similarity (B, N) of the newest keyframe of each window to the references."""
+    return joint_similarity(network, [episode])[1]
 
 
-def joint_similarity(network: Any, episodes: Sequence[Episode]) -> tuple[Tensor, Tensor]:
+def joint_similarity(network: Any, episodes: Sequence[Episode]) -> tuple[Tensor, Tensor, Tensor]:
     """Compare the queries of all episodes with the references of all.
 
     Episodes of one step are of different scenes: the other references are wrong everywhere, as
     most of a large map is.
 
     Returns:
-        U and overlap (Q, N), Q and N over all episodes.
+        U (Q, N) of all keyframes of all windows, the similarity (B, N) of the newest of each, and
+        the overlap (Q, N); Q, B and N over all episodes.
     """
     config = network.config
     logits = torch.cat([network(each.reference, each.edge_index) for each in episodes])
@@ -140,17 +139,29 @@ def joint_similarity(network: Any, episodes: Sequence[Episode]) -> tuple[Tensor,
     )
     q = network.query_probabilities(query)
     overlap = torch.block_diag(*[each.overlap for each in episodes])  # type: ignore[no-untyped-call]
-    return inverse_cross_entropy(q, logits, config.eta, config.form), overlap
+    U = inverse_cross_entropy(q, logits, config.eta, config.form)
+    starts = np.cumsum([0, *(len(each.reference) for each in episodes)]).tolist()
+    ways = torch.cat(
+        [each.path_edge_index + start for each, start in zip(episodes, starts, strict=False)],
+        dim=1,
+    )
+    parts = torch.split(U, [len(each.query) for each in episodes])
+    windows = zip(parts, episodes, strict=True)
+    paths = [
+        path_similarity(rows.view(-1, each.window, rows.shape[1]), ways, network.path_weight)
+        for rows, each in windows
+    ]
+    return U, torch.cat(paths), overlap
 
 
 def newest_rows(
     network: Any, episode: Episode
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Return U, cosine and overlap (B, N) of the newest keyframe of each window."""
+    """Return similarity, cosine and overlap (B, N) of the newest keyframe of each window."""
     device = next(network.parameters()).device
     moved = episode.to(device)
     newest = slice(episode.window - 1, None, episode.window)
-    similarity = episode_similarity(network, moved)[newest]
+    similarity = episode_similarity(network, moved)
     cosine = (moved.query @ moved.reference.T)[newest]
     found = (part.cpu().numpy() for part in (similarity, cosine, moved.overlap[newest]))
     first, second, third = found

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from s3e_gnn_ros.data.overlap import symmetric_overlap
 from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.evaluation.files import write_atomic
 from s3e_gnn_ros.npz_file import read_npz
@@ -46,6 +47,19 @@ class EmbeddingSequence:
     stamps_ns: NDArray[np.int64]
     T_world_camera: NDArray[np.float64]
     overlap: NDArray[np.float32]
+
+    @property
+    def mutual_overlap(self) -> NDArray[np.float32]:
+        """The smaller overlap (N, N) of both directions: how far each sees what the other sees.
+
+        Whoever looks down a corridor sees all that is seen further down, and is not there.
+        """
+        return np.minimum(self.overlap, self.overlap.T)
+
+    @property
+    def iou(self) -> NDArray[np.float32]:
+        """Intersection over union (N, N) of what two keyframes see, of views known everywhere."""
+        return symmetric_overlap(self.overlap, np.ones(len(self.run), np.int64))
 
     def rows(self, run: int) -> NDArray[np.intp]:
         """Return the keyframes of one run, in order."""

@@ -12,6 +12,7 @@ from s3e_gnn_ros.graph.gnn import build_gnn
 from s3e_gnn_ros.graph.gnn_config import FORMS, GNNConfig
 from s3e_gnn_ros.graph.inference import InferenceGNN
 from s3e_gnn_ros.graph.layers import PaperSageConv, SmoothingSageConv
+from s3e_gnn_ros.graph.path import path_similarity
 from s3e_gnn_ros.graph.query import inverse_cross_entropy
 
 CONFIG = GNNConfig(embedding_dim=8, edge_dim=4)
@@ -91,7 +92,7 @@ def test_improved_layers_are_gated_averages():
     gnn = build_gnn(GNNConfig(embedding_dim=2, edge_dim=1, logit_scale=3.0))
     embeddings = torch.eye(2)
     x = torch.eye(2)
-    for layer, log_strength in zip(gnn.layers, gnn.log_reference_strength, strict=True):
+    for layer, log_strength in zip(gnn.layers, gnn.log_strength, strict=True):
         gate = 1.0 / (1.0 + math.exp(-layer.gate.bias.item()))  # the cosine is 0
         with torch.no_grad():
             layer.gate.weight.zero_()
@@ -102,10 +103,9 @@ def test_improved_layers_are_gated_averages():
     torch.testing.assert_close(logits, 3.0 * x)
 
 
-def test_query_and_reference_have_strengths_of_their_own():
+def test_a_query_is_not_averaged():
     gnn, embeddings = build_gnn(GNNConfig(embedding_dim=8)), make_embeddings(4)
     with torch.no_grad():
-        gnn.log_query_strength.fill_(-100.0)
         torch.testing.assert_close(gnn.query_logits(embeddings, EDGES), 2.0 * embeddings)
         assert not torch.allclose(gnn(embeddings, EDGES), 2.0 * embeddings)
 
@@ -181,7 +181,7 @@ def test_every_parameter_learns():
     gnn, embeddings = make_gnn().requires_grad_(True), make_embeddings(4)
     q = gnn.query_probabilities(gnn.query_logits(embeddings[:3], EDGES[:, :2] % 3))
     U = inverse_cross_entropy(q, gnn(embeddings, EDGES))
-    U.square().sum().backward()
+    path_similarity(U[None], EDGES, gnn.path_weight).square().sum().backward()
     assert all(each.grad is not None and each.grad.any() for each in gnn.parameters())
 
 

@@ -85,6 +85,9 @@ def test_approximate_beyond_the_limit():
     assert np.mean(hits) > 9.0
     np.testing.assert_allclose(scores[:, 0], true_scores[:, 0], atol=0.1)
     assert not np.isin(gone, growing.search(asked, 500)[1]).any()
+    again = np.einsum('qd,qkd->qk', asked, growing.rows(ids.ravel()).reshape(*ids.shape, -1))
+    np.testing.assert_allclose(again, scores, atol=1e-3)
+    np.testing.assert_array_equal(exact.rows(changed), moved)
     every = growing.scores(asked[0])
     assert every.shape == (2000,)
     assert every.argmax() == ids[0, 0]

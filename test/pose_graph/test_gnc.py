@@ -5,7 +5,7 @@ from aliased import chain, columns, make_drive, rms_m
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3e_gnn_ros.pose_graph.batch import levenberg_marquardt, poses_of
+from s3e_gnn_ros.pose_graph.batch import minimise, poses_of
 from s3e_gnn_ros.pose_graph.gnc import gnc, tls_weights, weighted
 from s3e_gnn_ros.pose_graph.loops import chi2_threshold
 
@@ -38,7 +38,7 @@ def test_wrong_closures_lose_their_weight(wrong):
     result = run(drive)
     np.testing.assert_array_equal(result.weights > 0, ~drive.is_wrong)
     base, values = odometry_graph(drive)
-    best = levenberg_marquardt(weighted(base, columns(drive), (~drive.is_wrong) * 1.0), values)
+    best = minimise(weighted(base, columns(drive), (~drive.is_wrong) * 1.0), values)
     np.testing.assert_allclose(poses_of(result.values), poses_of(best), atol=1e-3)
     assert rms_m(poses_of(result.values), drive.truth) < 0.1
 

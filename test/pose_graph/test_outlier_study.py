@@ -61,6 +61,17 @@ def test_covariances_that_are_far_too_wide() -> None:
 
 
 @needs_graphs
+def test_standard_deviations_of_micrometres_among_decimetres() -> None:
+    """INTEL: a graph whose Cholesky factors give no step. Odometry alone is 10 m off."""
+    problem = make_problem(GRAPHS / 'INTEL.g2o', 0.5, np.random.default_rng(0))
+    assert problem.error(problem.optimum) == pytest.approx(107.919, rel=1e-3)
+    best = solve(problem, 'INTEL', 0.5, 'clusters')
+    assert best.ate_m < 0.2
+    assert best.kept > 0.97
+    assert best.removed == 1
+
+
+@needs_graphs
 def test_truth_of_the_sphere() -> None:
     problem = make_problem(GRAPHS / 'sphere2500.txt', 0.1, np.random.default_rng(0), 200)
     assert problem.reference is not problem.optimum

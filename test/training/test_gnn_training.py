@@ -156,10 +156,22 @@ def test_keyframes_may_be_further_apart():
         SequenceConfig(validation_strides=(1, 0))
 
 
+def test_whoever_looks_from_behind_is_not_there():
+    """It sees all that the query sees, the query little of what it sees."""
+    sequence = make_sequence('a', num=20)
+    sequence.overlap[20:, :20], sequence.overlap[:20, 20:] = 1.0, 0.05
+    config = GNNConfig(embedding_dim=DIM)
+    episode = EpisodeMaker([sequence], config, SequenceConfig()).whole(sequence, 0)
+    assert (episode.overlap == 0.05).all()
+    iou = sequence.iou[20:, :20]  # (1 + 0.05) / 2 shared of 2 less what is shared
+    np.testing.assert_allclose(iou, 0.525 / 1.475, rtol=1e-6)
+
+
 def test_windows_of_rare_overlap_are_drawn_as_often():
     sequence = make_sequence('a', num=100)
     sequence.overlap[100:, :100] = 0.0
-    sequence.overlap[150:160, 0] = 0.95  # seen again in few of 100
+    sequence.overlap[:100, 100:] = 0.0
+    sequence.overlap[150:160, 0] = sequence.overlap[0, 150:160] = 0.95  # again in few of 100
     maker = EpisodeMaker(
         [sequence], GNNConfig(embedding_dim=DIM), SequenceConfig(windows=200, drop=0.0)
     )
