@@ -82,8 +82,6 @@ class BlockMatrix(Generic[Scalar]):
         numbers, offsets = ids >> _SHIFT, ids & (_BLOCK_ROWS - 1)
         if (numbers == numbers[0]).all():  # neighbours in time: nearly always
             return [(self._blocks[numbers[0]], slice(None), offsets)]
-        located = []
-        for number in np.unique(numbers):
-            chosen = np.flatnonzero(numbers == number)
-            located.append((self._blocks[number], chosen, offsets[chosen]))
-        return located
+        order = np.argsort(numbers, kind='stable')
+        parts = np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1)
+        return [(self._blocks[numbers[part[0]]], part, offsets[part]) for part in parts]

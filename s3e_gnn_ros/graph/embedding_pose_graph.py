@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from enum import IntEnum
 
 import numpy as np
@@ -224,17 +224,27 @@ class EmbeddingPoseGraph:
         return [other for other in edges.tolist() if other != _NONE]
 
     def ball(
-        self, seeds: Iterable[int], num_hops: int, kinds: Sequence[EdgeKind] = tuple(EdgeKind)
-    ) -> set[int]:
-        """Return the nodes at most so many edges away from some nodes, these among them."""
-        reached = set(seeds)
-        frontier = reached
+        self,
+        seeds: NDArray[np.integer],
+        num_hops: int,
+        kinds: Sequence[EdgeKind] = tuple(EdgeKind),
+    ) -> NDArray[np.int64]:
+        """Return the nodes at most so many edges away from some nodes, these among them.
+
+        Args:
+            seeds: (n,) in any order.
+            num_hops: edges to go along.
+            kinds: of the edges.
+
+        Returns:
+            (m,) ascending.
+        """
+        frontier = reached = np.unique(seeds).astype(np.int64)
         for _ in range(num_hops):
-            if not frontier:
-                break
-            edges = self._edges_of(np.fromiter(frontier, np.int64, len(frontier)), kinds)
-            frontier = set(edges.ravel().tolist()) - reached - {_NONE}
-            reached = reached | frontier
+            edges = np.unique(self._edges_of(frontier, kinds))
+            frontier = np.setdiff1d(edges, reached, assume_unique=True)
+            frontier = frontier[frontier != _NONE].astype(np.int64)
+            reached = np.union1d(reached, frontier)
         return reached
 
     def node_ids(self) -> NDArray[np.int64]:

@@ -121,7 +121,8 @@ class ReferenceGraph:
 
     def update(self) -> int:
         """Compute what the changes since the last call have altered; returns how many nodes."""
-        nodes = np.array(sorted(self.graph.ball(self._changed, _REACH)), dtype=np.int64)
+        changed = np.fromiter(self._changed, np.int64, len(self._changed))
+        nodes = self.graph.ball(changed, _REACH)
         for start in range(0, len(nodes), _CHUNK):
             self._recompute(nodes[start : start + _CHUNK])
         no_vectors = np.zeros((0, self.config.embedding_dim + 1), dtype=np.float32)
@@ -135,8 +136,7 @@ class ReferenceGraph:
         Args:
             nodes: (n,) ascending, without repetition.
         """
-        ball = self.graph.ball(nodes.tolist(), NUM_LAYERS)
-        around = np.fromiter(sorted(ball), np.int64, len(ball))
+        around = self.graph.ball(nodes, NUM_LAYERS)
         embeddings = self.graph.embeddings(around)
         wanted = np.searchsorted(around, nodes)
         return self._gnn.logits(embeddings, self.graph.edge_index(around), wanted)
@@ -195,8 +195,7 @@ class ReferenceGraph:
         return U
 
     def _paths_to(self, ends: NDArray[np.intp], q: NDArray[np.float32]) -> NDArray[np.float32]:
-        ball = self.graph.ball(ends.tolist(), len(q) - 1, PATH_EDGES)
-        nodes = np.fromiter(sorted(ball), np.int64, len(ball))
+        nodes = self.graph.ball(ends, len(q) - 1, PATH_EDGES)
         scores = query_vectors(q, self.config.form) @ self._index.rows(nodes).T  # (W, n)
         neighbours = self.graph.neighbour_rows(nodes, PATH_EDGES)
         best = best_paths(self._similarity(scores, q), neighbours, self._path_weight)

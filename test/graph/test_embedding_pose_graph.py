@@ -43,9 +43,9 @@ def test_edges_by_hand():
     assert graph.edge_index(np.array([1, 3])).tolist() == [[1, 0], [0, 1]]
     assert graph.edge_index(np.array([0, 2])).shape == (2, 0)
     assert graph.edge_index(np.zeros(0, dtype=np.int64)).shape == (2, 0)
-    assert graph.ball([0], 1) == {0, 1}
-    assert graph.ball([0], 2) == {0, 1, 2, 3}
-    assert graph.ball([], 2) == set()
+    assert graph.ball(np.array([0]), 1).tolist() == [0, 1]
+    assert graph.ball(np.array([0]), 2).tolist() == [0, 1, 2, 3]
+    assert graph.ball(np.zeros(0, int), 2).tolist() == []
 
 
 def test_a_pair_is_joined_once_and_the_degree_is_bounded():

@@ -152,7 +152,7 @@ def test_edges_by_kind():
     graph.add_edge(1, 3, EdgeKind.LOOP)
     nodes = np.arange(4)
     assert graph.edge_index(nodes, PATH_EDGES).T.tolist() == [[1, 0], [0, 1], [3, 1], [1, 3]]
-    assert graph.ball([0], 2, PATH_EDGES) == {0, 1, 3}
-    assert graph.ball([0], 1) == {0, 1, 2}
+    assert graph.ball(np.array([0]), 2, PATH_EDGES).tolist() == [0, 1, 3]
+    assert graph.ball(np.array([0]), 1).tolist() == [0, 1, 2]
     rows = graph.neighbour_rows(np.array([0, 1, 2]), PATH_EDGES)
     assert {tuple(sorted(set(row))) for row in rows.tolist()} == {(0, 1), (2,)}
