@@ -223,29 +223,45 @@ class EmbeddingPoseGraph:
         edges = self._edges(node) if kind is None else self._edges(node)[self._slots[kind]]
         return [other for other in edges.tolist() if other != _NONE]
 
-    def ball(
-        self,
-        seeds: NDArray[np.integer],
-        num_hops: int,
-        kinds: Sequence[EdgeKind] = tuple(EdgeKind),
-    ) -> NDArray[np.int64]:
-        """Return the nodes at most so many edges away from some nodes, these among them.
-
-        Args:
-            seeds: (n,) in any order.
-            num_hops: edges to go along.
-            kinds: of the edges.
-
-        Returns:
-            (m,) ascending.
-        """
+    def ball(self, seeds: NDArray[np.integer], num_hops: int) -> NDArray[np.int64]:
+        """Return the nodes (m,), ascending, at most so many edges away from some (n,)."""
         frontier = reached = np.unique(seeds).astype(np.int64)
         for _ in range(num_hops):
-            edges = np.unique(self._edges_of(frontier, kinds))
+            edges = np.unique(self._adjacency.rows(frontier))
             frontier = np.setdiff1d(edges, reached, assume_unique=True)
             frontier = frontier[frontier != _NONE].astype(np.int64)
             reached = np.union1d(reached, frontier)
         return reached
+
+    def surroundings(
+        self, seeds: NDArray[np.int64], num_hops: int, kinds: Sequence[EdgeKind]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the nodes around some nodes, and how they are joined.
+
+        Args:
+            seeds: (n,) without repetition.
+            num_hops: edges to go along, at least 1.
+            kinds: of the edges.
+
+        Returns:
+            nodes (m,), the seeds first and those of the last hop last; the neighbours (m, M) of
+            each, counted within these; its own number where it has fewer, and M times for those
+            of the last hop.
+        """
+        number = np.full(self.num_ids + 1, _NONE, dtype=np.int64)
+        number[_NONE] = 0  # no node is none that is new
+        nodes, edges, num = [seeds], [], len(seeds)
+        number[seeds] = np.arange(num)
+        for _ in range(num_hops):
+            edges.append(self._edges_of(nodes[-1], kinds))
+            new = np.unique(edges[-1][number[edges[-1]] == _NONE])
+            number[new] = np.arange(num, num + len(new))
+            nodes.append(new)
+            num += len(new)
+        inner = np.concatenate(edges)
+        neighbours = np.repeat(np.arange(num)[:, None], inner.shape[1], axis=1)
+        np.copyto(neighbours[: len(inner)], number[inner], where=inner != _NONE)
+        return np.concatenate(nodes), neighbours
 
     def node_ids(self) -> NDArray[np.int64]:
         """Return the numbers (N,) int64 of all nodes, ascending."""
@@ -278,23 +294,6 @@ class EmbeddingPoseGraph:
         source = np.minimum(np.searchsorted(nodes, others), len(nodes) - 1)
         inside = nodes[source] == others
         return np.stack([source[inside], target[inside]])
-
-    def neighbour_rows(
-        self, nodes: NDArray[np.int64], kinds: Sequence[EdgeKind]
-    ) -> NDArray[np.int64]:
-        """Return which of some nodes each of them is joined with.
-
-        Args:
-            nodes: (n,) ascending, without repetition.
-            kinds: of the edges.
-
-        Returns:
-            (n, M) counted within ``nodes``; its own row where a node has fewer neighbours there.
-        """
-        edges = self._edges_of(nodes, kinds)  # (n, M)
-        rows = np.minimum(np.searchsorted(nodes, edges), len(nodes) - 1)
-        own = np.arange(len(nodes))[:, None]
-        return np.where(nodes[rows] == edges, rows, own)
 
     def stamps_ns(self, nodes: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the stamps (n,) of some nodes."""

@@ -55,7 +55,7 @@ class GNNConfig:
     logit_scale: float = 2.0
     query_scale: float = 1.0
     eta: float = 1.0
-    path_weight: float = 0.3
+    path_weight: float = 0.4
     window: int = 5
     max_covisible: int = 6
     covisible_window: int = 10

@@ -195,11 +195,10 @@ class ReferenceGraph:
         return U
 
     def _paths_to(self, ends: NDArray[np.intp], q: NDArray[np.float32]) -> NDArray[np.float32]:
-        nodes = self.graph.ball(ends, len(q) - 1, PATH_EDGES)
+        nodes, neighbours = self.graph.surroundings(ends, len(q) - 1, PATH_EDGES)
         scores = query_vectors(q, self.config.form) @ self._index.rows(nodes).T  # (W, n)
-        neighbours = self.graph.neighbour_rows(nodes, PATH_EDGES)
         best = best_paths(self._similarity(scores, q), neighbours, self._path_weight)
-        return best[np.searchsorted(nodes, ends)]
+        return best[: len(ends)]
 
     def search(
         self, q: NDArray[np.float32], k: int

@@ -68,11 +68,20 @@ def chordal_initial(graph: Any) -> Any | None:
         raise
 
 
-def better_start(graph: Any, initial: Any) -> Any:
-    """Return the guess of lower error: ``initial``, or a chordal one, as gtsam.Values."""
+def escaped(graph: Any, optimised: Any) -> Any:
+    """Leave a local minimum that is so bad that a chordal guess is better as it stands.
+
+    Args:
+        graph: gtsam.NonlinearFactorGraph of poses with at least one prior.
+        optimised: gtsam.Values where :func:`minimise` ended.
+
+    Returns:
+        These gtsam.Values, or those where it ends from the chordal guess.
+    """
     chordal = chordal_initial(graph)
-    is_better = chordal is not None and graph.error(chordal) < graph.error(initial)
-    return chordal if is_better else initial
+    if chordal is None or not graph.error(chordal) < graph.error(optimised):
+        return optimised
+    return minimise(graph, chordal)
 
 
 def optimise_batch(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from s3e_gnn_ros.pose_graph.batch import better_start, minimise, poses_of
+from s3e_gnn_ros.pose_graph.batch import escaped, minimise, poses_of
 from s3e_gnn_ros.pose_graph.consistency import PairTable
 from s3e_gnn_ros.pose_graph.gnc import gnc, weighted
 from s3e_gnn_ros.pose_graph.loops import Loops, chi2_threshold
@@ -206,7 +206,8 @@ def _settled(case: Case, is_in: NDArray[np.bool_], values: Any, threshold: float
     """Optimise with a set of closures, and change the set as the result asks for."""
     for number in range(_MAX_ROUNDS):
         graph = weighted(case.base, case.loops, is_in.astype(np.float64))
-        values = minimise(graph, values if number else better_start(graph, values))
+        values = minimise(graph, values)
+        values = values if number else escaped(graph, values)
         residuals = case.loops.squared_residuals(poses_of(values))
         agree = case.pinned | (residuals <= threshold)
         if (agree == is_in).all():

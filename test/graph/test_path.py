@@ -90,8 +90,11 @@ def grown(num_nodes, seed=0):
 
 
 def expected_of(reference, q):
-    nodes = np.arange(reference.graph.num_ids)
-    neighbours = reference.graph.neighbour_rows(nodes, PATH_EDGES)
+    num = reference.graph.num_ids
+    source, target = reference.graph.edge_index(np.arange(num), PATH_EDGES)
+    joined = np.eye(num, dtype=bool)
+    joined[target, source] = True
+    neighbours = np.where(joined, np.arange(num), np.arange(num)[:, None])
     return best_paths(reference.similarities(q), neighbours, reference._path_weight)
 
 
@@ -152,7 +155,9 @@ def test_edges_by_kind():
     graph.add_edge(1, 3, EdgeKind.LOOP)
     nodes = np.arange(4)
     assert graph.edge_index(nodes, PATH_EDGES).T.tolist() == [[1, 0], [0, 1], [3, 1], [1, 3]]
-    assert graph.ball(np.array([0]), 2, PATH_EDGES).tolist() == [0, 1, 3]
-    assert graph.ball(np.array([0]), 1).tolist() == [0, 1, 2]
-    rows = graph.neighbour_rows(np.array([0, 1, 2]), PATH_EDGES)
-    assert {tuple(sorted(set(row))) for row in rows.tolist()} == {(0, 1), (2,)}
+    nodes, neighbours = graph.surroundings(np.array([0, 2]), 1, PATH_EDGES)
+    assert nodes.tolist() == [0, 2, 1]
+    assert [set(row) for row in neighbours.tolist()] == [{0, 2}, {1}, {2}]  # 1 is not asked
+    nodes, neighbours = graph.surroundings(np.array([0]), 3, PATH_EDGES)
+    assert nodes.tolist() == [0, 1, 3]
+    assert [set(row) for row in neighbours.tolist()] == [{0, 1}, {0, 1, 2}, {1, 2}]

@@ -9,6 +9,7 @@ import pytest
 from s3e_gnn_ros.geometry.se3 import expmap, inverse
 from s3e_gnn_ros.pose_graph.batch import (
     chordal_initial,
+    escaped,
     is_indeterminate,
     minimise,
     optimise_batch,
@@ -60,6 +61,15 @@ def test_bad_guess_is_rescued_by_the_chordal_one() -> None:
     optimum = graph.error(minimise(graph, values_of(truth)))
     assert graph.error(minimise(graph, nowhere)) > 2 * optimum
     assert graph.error(optimise_batch(graph, nowhere)) == pytest.approx(optimum, rel=1e-4)
+
+
+def test_a_bad_minimum_is_left() -> None:
+    graph, truth = grid_graph(1, 0.02)
+    optimum = minimise(graph, values_of(truth))
+    bad = minimise(graph, values_of([truth[0]] * len(truth)))
+    assert graph.error(bad) > 2 * graph.error(optimum)
+    assert graph.error(escaped(graph, bad)) == pytest.approx(graph.error(optimum), rel=1e-4)
+    assert escaped(graph, optimum) is optimum
 
 
 def test_good_guess_is_kept() -> None:
