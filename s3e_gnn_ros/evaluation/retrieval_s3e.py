@@ -54,7 +54,7 @@ class S3EMethod:
     def similarity_matrix(
         self, queries: Sequence[Item], database: Sequence[Item]
     ) -> NDArray[np.float32]:
-        """Return U of paper Eq. 2 (Q, N), the cosine without GNN."""
+        """Return the similarity (Q, N), U along the best path or, without GNN, the cosine."""
         of_queries = np.stack([self.encoding(item).embedding for item in queries])
         of_database = np.stack([self.encoding(item).embedding for item in database])
         if self._gnn is None:

@@ -19,6 +19,11 @@ _MAX_ROUNDS = 10
 _LONELY_CHI2 = chi2_threshold(0.95)
 """A closure without a neighbour that agrees earns as if good ones stayed below this quantile."""
 _MEDIAN_CHI2 = chi2_threshold(0.5)
+_FAR_TOO_GOOD = 1e-3
+"""Closures that agree so well have standard deviations thirty times too large: they excuse all.
+
+Ten times too large is usual where closures share errors that their covariances have to cover.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +118,7 @@ def cheapest(case: Case, verdicts: Sequence[Verdict], threshold: float) -> Verdi
     out. And of many that are wrong at random some are near enough for odometry to bend to them.
     They have no neighbour that says the same and is in, too: where most of those that are in have
     one, a closure without one earns less by being in; less still where those with neighbours
-    agree better than their covariances say, so that this one has no excuse.
+    agree far better than their covariances say, so that this one has no excuse.
 
     Args:
         case: the graph and its closures.
@@ -125,7 +130,8 @@ def cheapest(case: Case, verdicts: Sequence[Verdict], threshold: float) -> Verdi
     supported = _supported(case, likeliest.is_in)
     if not _is_usual(likeliest, supported):
         return likeliest
-    stakes[~supported] = min(threshold, _agreement(case, verdicts) * _LONELY_CHI2)
+    share = min(1.0, _agreement(case, verdicts) / _FAR_TOO_GOOD)
+    stakes[~supported] = min(threshold, share * _LONELY_CHI2)
     return min(verdicts, key=lambda verdict: _cost(verdict, stakes, threshold))
 
 
@@ -147,15 +153,12 @@ def _supported(case: Case, is_in: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _agreement(case: Case, verdicts: Sequence[Verdict]) -> float:
-    """Return by how much those with neighbours agree better than their covariances say; 1 at most.
-
-    The median of their chi2 where they agree best, over that of good closures.
-    """
+    """Return the median chi2 of those with neighbours where they agree best, over a good one's."""
     assert case.pairs is not None  # else nothing has neighbours
     supported = case.pairs.supports.any(axis=1)
     chosen = (each.residuals[each.is_in & supported] for each in verdicts)
     medians = [float(np.median(residuals)) for residuals in chosen if len(residuals)]
-    return min(1.0, min(medians, default=_MEDIAN_CHI2) / _MEDIAN_CHI2)
+    return min(medians, default=_MEDIAN_CHI2) / _MEDIAN_CHI2
 
 
 def _is_usual(verdict: Verdict, supported: NDArray[np.bool_]) -> bool:

@@ -98,7 +98,7 @@ class S3E:
             before: (n, D) embeddings of those before it, oldest first.
 
         Returns:
-            Raw: U of paper Eq. 2, or the cosine without GNN.
+            Raw: U of paper Eq. 2 along the best path, or the cosine without GNN.
         """
         own = self._embedding(keyframe)[None]
         window = own if before is None else np.concatenate([before, own])

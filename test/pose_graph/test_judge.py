@@ -118,6 +118,7 @@ def test_one_without_neighbours_has_no_excuse_where_the_others_agree_to_a_hair()
     lonely = case_of([2, 2, 2, 2, 0, 0, 2, 2, 2, 2])
     bent, straight = verdict([], 110.0), verdict([4, 5], 105.0)
     assert cheapest(lonely, [bent, straight], THRESHOLD) is bent
-    exact = np.full(NUM, 0.01 * _MEDIAN_CHI2)
-    bent, straight = (dataclasses.replace(each, residuals=exact) for each in (bent, straight))
-    assert cheapest(lonely, [bent, straight], THRESHOLD) is straight
+    for agreement, is_bent_better in ((0.01, True), (1e-5, False)):  # usual, to a hair
+        chi2 = np.full(NUM, agreement * _MEDIAN_CHI2)
+        sets = [dataclasses.replace(each, residuals=chi2) for each in (bent, straight)]
+        assert (cheapest(lonely, sets, THRESHOLD) is sets[0]) == is_bent_better
