@@ -129,7 +129,7 @@ def time_graph(gnn: ReferenceGNN, sizes: Sequence[int], seed: int) -> Iterator[G
             num_keyframes=size,
             update=Timing(f'GNN, a keyframe more than {size:,}', update),
             sub_graph=Timing(f'GNN, query sub-graph, {size:,}', sub_graph),
-            query=Timing(f'inverse cross entropy with {size:,}', query),
+            query=Timing(f'query along its paths, {size:,}', query),
             num_bytes=reference.num_bytes,
         )
 

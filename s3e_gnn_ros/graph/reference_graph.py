@@ -184,7 +184,7 @@ class ReferenceGraph:
             (N,) float32 as a row of :meth:`similarities`, which it is for W = 1.
         """
         U: NDArray[np.float32] = self.similarities(q[-1:])[0]
-        if len(q) == 1 or not self._path_weight or not len(self):
+        if len(q) == 1 or not self._path_weight or not U.any():
             return U
         k = min(_MAX_TRACED, len(U))
         ends = np.argpartition(U, len(U) - k)[len(U) - k :]

@@ -146,6 +146,14 @@ def test_an_empty_map_answers_with_nothing():
     assert reference.trace(reference.query(np.ones((3, 16), np.float32))).tolist() == [0.0]
 
 
+def test_an_index_that_compared_nothing_answers_with_nothing(monkeypatch):
+    """Beyond 100,000 nodes a search reads some lists only, and all in them may be removed."""
+    reference, embeddings = grown(30)
+    nothing = np.full(30, -np.inf, np.float32)
+    monkeypatch.setattr(reference._index, 'scores', lambda query: nothing.copy())
+    assert not reference.trace(reference.query(embeddings[4:8])).any()
+
+
 def test_edges_by_kind():
     graph = EmbeddingPoseGraph(GNNConfig(embedding_dim=2))
     for _ in range(4):
