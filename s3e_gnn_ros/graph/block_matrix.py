@@ -7,17 +7,18 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-_SHIFT = 10
+_SHIFT = 17
 _BLOCK_ROWS = 1 << _SHIFT
 
 Scalar = TypeVar('Scalar', bound=np.generic)
 
 
 class BlockMatrix(Generic[Scalar]):
-    """Rows in blocks of 1,024: an addition costs the same however many there are.
+    """Rows in blocks of 131,072: an addition costs the same however many there are.
 
     One array that doubles would be copied now and then, 100 MB at 100,000 keyframes, while the
-    robot waits; and half of it might be empty.
+    robot waits. A block is reserved as a whole, but the operating system gives memory only as it
+    is written; so most maps are one block, and finding rows in it is one operation.
 
     Args:
         num_columns: of each row.
@@ -36,8 +37,8 @@ class BlockMatrix(Generic[Scalar]):
 
     @property
     def num_bytes(self) -> int:
-        """Memory, with the rows still empty."""
-        return sum(block.nbytes for block in self._blocks)
+        """Memory of the rows; what is reserved beyond them is not written to."""
+        return self._num_rows * self._num_columns * np.dtype(self._dtype).itemsize
 
     def append(self, rows: NDArray[Any]) -> None:
         """Add rows (n, C) at the end."""
@@ -53,6 +54,8 @@ class BlockMatrix(Generic[Scalar]):
 
     def rows(self, ids: NDArray[np.int64]) -> NDArray[Scalar]:
         """Return a copy (n, C) of some rows."""
+        if len(self._blocks) == 1:  # most maps; take() is faster than an index
+            return self._blocks[0].take(ids, axis=0)
         found = np.empty((len(ids), self._num_columns), self._dtype)
         for block, chosen, offsets in self._located(ids):
             found[chosen] = block[offsets]
@@ -80,7 +83,7 @@ class BlockMatrix(Generic[Scalar]):
         if not len(ids):
             return []
         numbers, offsets = ids >> _SHIFT, ids & (_BLOCK_ROWS - 1)
-        if (numbers == numbers[0]).all():  # neighbours in time: nearly always
+        if (numbers == numbers[0]).all():  # nearly always
             return [(self._blocks[numbers[0]], slice(None), offsets)]
         order = np.argsort(numbers, kind='stable')
         parts = np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1)

@@ -19,11 +19,11 @@ _NONE = -1
 
 
 class EdgeKind(IntEnum):
-    """Why two keyframes are joined."""
+    """Why two keyframes are joined; in the order of the slots that hold their edges."""
 
     ODOMETRY = 0
-    COVISIBLE = 1
-    LOOP = 2
+    LOOP = 1
+    COVISIBLE = 2
 
 
 class EmbeddingPoseGraph:
@@ -41,7 +41,7 @@ class EmbeddingPoseGraph:
 
     def __init__(self, config: GNNConfig) -> None:
         self._dim = config.embedding_dim
-        ends = np.cumsum([0, _MAX_ODOMETRY, config.max_covisible, config.max_loops])
+        ends = np.cumsum([0, _MAX_ODOMETRY, config.max_loops, config.max_covisible])
         self._slots = {kind: slice(int(ends[kind]), int(ends[kind + 1])) for kind in EdgeKind}
         self._adjacency = BlockMatrix(int(ends[-1]), np.int32)
         # Half precision costs 5e-4 of a component, far below what two views of a place differ by.
@@ -138,7 +138,7 @@ class EmbeddingPoseGraph:
         self._poses.append(T_odom_camera[:, :3].reshape(num, 12))
         self._stamps_ns.append(stamps_ns[:, None])
         self._sessions.append(sessions[:, None])
-        self._adjacency.append(np.full((num, self._slots[EdgeKind.LOOP].stop), _NONE))
+        self._adjacency.append(np.full((num, self._slots[EdgeKind.COVISIBLE].stop), _NONE))
         self._is_alive.append(np.ones((num, 1), dtype=bool))
         self._num_alive += num
         return np.arange(first, self.num_ids)
@@ -225,13 +225,13 @@ class EmbeddingPoseGraph:
 
     def ball(self, seeds: NDArray[np.integer], num_hops: int) -> NDArray[np.int64]:
         """Return the nodes (m,), ascending, at most so many edges away from some (n,)."""
-        frontier = reached = np.unique(seeds).astype(np.int64)
+        number = self._unnumbered()
+        layers = [np.unique(seeds).astype(np.intp)]
+        number[layers[0]] = 1
         for _ in range(num_hops):
-            edges = np.unique(self._adjacency.rows(frontier))
-            frontier = np.setdiff1d(edges, reached, assume_unique=True)
-            frontier = frontier[frontier != _NONE].astype(np.int64)
-            reached = np.union1d(reached, frontier)
-        return reached
+            edges = self._adjacency.rows(layers[-1]).astype(np.intp)
+            layers.append(_first_of_each(edges.ravel(), number, 1))
+        return np.sort(np.concatenate(layers))
 
     def surroundings(
         self, seeds: NDArray[np.int64], num_hops: int, kinds: Sequence[EdgeKind]
@@ -241,26 +241,24 @@ class EmbeddingPoseGraph:
         Args:
             seeds: (n,) without repetition.
             num_hops: edges to go along, at least 1.
-            kinds: of the edges.
+            kinds: of the edges, successive ones.
 
         Returns:
-            nodes (m,), the seeds first and those of the last hop last; the neighbours (m, M) of
+            nodes (m,), the seeds first and those of the last hop last; the neighbours (M, m) of
             each, counted within these; its own number where it has fewer, and M times for those
             of the last hop.
         """
-        number = np.full(self.num_ids + 1, _NONE, dtype=np.int64)
-        number[_NONE] = 0  # no node is none that is new
+        number = self._unnumbered()
         nodes, edges, num = [seeds], [], len(seeds)
-        number[seeds] = np.arange(num)
+        number[seeds] = np.arange(1, num + 1)
         for _ in range(num_hops):
-            edges.append(self._edges_of(nodes[-1], kinds))
-            new = np.unique(edges[-1][number[edges[-1]] == _NONE])
-            number[new] = np.arange(num, num + len(new))
-            nodes.append(new)
-            num += len(new)
+            edges.append(self._edges_of(nodes[-1], kinds).astype(np.intp))
+            nodes.append(_first_of_each(edges[-1].ravel(), number, num + 1))
+            num += len(nodes[-1])
         inner = np.concatenate(edges)
-        neighbours = np.repeat(np.arange(num)[:, None], inner.shape[1], axis=1)
-        np.copyto(neighbours[: len(inner)], number[inner], where=inner != _NONE)
+        neighbours = np.tile(np.arange(num), (inner.shape[1], 1))
+        ours = neighbours[:, : len(inner)].T
+        np.copyto(ours, number.take(inner) - 1, where=inner != _NONE)
         return np.concatenate(nodes), neighbours
 
     def node_ids(self) -> NDArray[np.int64]:
@@ -280,7 +278,7 @@ class EmbeddingPoseGraph:
 
         Args:
             nodes: (n,) ascending, without repetition.
-            kinds: of the edges.
+            kinds: of the edges, successive ones.
 
         Returns:
             (2, E) int64, source and target counted within ``nodes``; each edge in both
@@ -309,14 +307,36 @@ class EmbeddingPoseGraph:
         poses[:, :3] = self._poses.rows(np.asarray(nodes, dtype=np.int64)).reshape(-1, 3, 4)
         return poses
 
+    def _unnumbered(self) -> NDArray[np.intp]:
+        """Return a 0 for each node, and something else for what stands in an empty slot.
+
+        Zeros of a large array cost nothing before they are touched.
+        """
+        number = np.zeros(self.num_ids + 1, dtype=np.intp)
+        number[_NONE] = 1
+        return number
+
     def _edges_of(self, nodes: NDArray[np.int64], kinds: Sequence[EdgeKind]) -> NDArray[np.int32]:
-        """Return the slots (n, M) of edges of some kinds, in any order."""
-        rows = self._adjacency.rows(nodes)
-        if len(kinds) == len(EdgeKind):
-            return rows
-        return np.hstack([rows[:, self._slots[kind]] for kind in kinds])
+        """Return the slots (n, M) of edges of some successive kinds."""
+        slots = slice(self._slots[kinds[0]].start, self._slots[kinds[-1]].stop)
+        return self._adjacency.rows(nodes)[:, slots]
 
     def _edges(self, node: int) -> NDArray[np.int32]:
         if node not in self:
             raise InputError(f'the embedding pose graph has no node {node}')
         return self._adjacency.row(node)
+
+
+def _first_of_each(
+    nodes: NDArray[np.intp], number: NDArray[np.intp], start: int
+) -> NDArray[np.intp]:
+    """Number the nodes that have 0, from ``start`` on; returns them, each once.
+
+    Faster than to sort them: where a node comes several times, one of its writes is the last.
+    """
+    new = nodes[number.take(nodes) == 0]
+    written = np.arange(start, start + len(new))
+    number[new] = written
+    once: NDArray[np.intp] = new[number.take(new) == written]
+    number[once] = written[: len(once)]
+    return once

@@ -55,7 +55,7 @@ def best_paths(
 
     Args:
         U: (W, N).
-        neighbours: (N, M) of each node, its own number where there are fewer.
+        neighbours: (M, N) of each node, its own number where there are fewer.
         weight: a, at least 0.
 
     Returns:
@@ -63,6 +63,6 @@ def best_paths(
     """
     best, total = U[0], 1.0
     for row in U[1:]:
-        best = row + np.float32(weight) * np.maximum(best, best[neighbours].max(axis=1))
+        best = row + np.float32(weight) * np.maximum(best, best.take(neighbours).max(axis=0))
         total = 1.0 + weight * total
     return np.asarray(best / np.float32(total), np.float32)

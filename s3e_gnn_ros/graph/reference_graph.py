@@ -121,6 +121,8 @@ class ReferenceGraph:
 
     def update(self) -> int:
         """Compute what the changes since the last call have altered; returns how many nodes."""
+        if not self._changed and len(self._index) == self.graph.num_ids:
+            return 0
         changed = np.fromiter(self._changed, np.int64, len(self._changed))
         nodes = self.graph.ball(changed, _REACH)
         for start in range(0, len(nodes), _CHUNK):

@@ -46,7 +46,7 @@ def test_the_best_of_all_ways(seed, window):
     found = path_similarity(torch.from_numpy(U)[None], edges, torch.tensor(WEIGHT))[0]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     own = np.arange(len(joined))[:, None]
-    neighbours = np.where(joined, np.arange(len(joined)), own)
+    neighbours = np.where(joined, np.arange(len(joined)), own).T
     np.testing.assert_allclose(best_paths(U, neighbours, WEIGHT), expected, rtol=1e-5)
 
 
@@ -55,7 +55,7 @@ def test_keyframes_before_speak_for_where_they_lead_to():
     U = np.full((2, 6), 0.1, np.float32)
     U[1, 2] = U[1, 5] = 0.9  # the newest looks like nodes 2 and 5
     U[0, 1] = 0.8  # the one before like node 1, next to 2
-    chain = np.stack([np.maximum(np.arange(6) - 1, 0), np.minimum(np.arange(6) + 1, 5)], axis=1)
+    chain = np.stack([np.maximum(np.arange(6) - 1, 0), np.minimum(np.arange(6) + 1, 5)])
     found = best_paths(U, chain, WEIGHT)
     assert found.argmax() == 2
     assert found[2] == pytest.approx((0.9 + WEIGHT * 0.8) / (1 + WEIGHT))
@@ -94,7 +94,7 @@ def expected_of(reference, q):
     source, target = reference.graph.edge_index(np.arange(num), PATH_EDGES)
     joined = np.eye(num, dtype=bool)
     joined[target, source] = True
-    neighbours = np.where(joined, np.arange(num), np.arange(num)[:, None])
+    neighbours = np.where(joined, np.arange(num), np.arange(num)[:, None]).T
     return best_paths(reference.similarities(q), neighbours, reference._path_weight)
 
 
@@ -165,7 +165,7 @@ def test_edges_by_kind():
     assert graph.edge_index(nodes, PATH_EDGES).T.tolist() == [[1, 0], [0, 1], [3, 1], [1, 3]]
     nodes, neighbours = graph.surroundings(np.array([0, 2]), 1, PATH_EDGES)
     assert nodes.tolist() == [0, 2, 1]
-    assert [set(row) for row in neighbours.tolist()] == [{0, 2}, {1}, {2}]  # 1 is not asked
+    assert [set(row) for row in neighbours.T.tolist()] == [{0, 2}, {1}, {2}]  # 1 is not asked
     nodes, neighbours = graph.surroundings(np.array([0]), 3, PATH_EDGES)
     assert nodes.tolist() == [0, 1, 3]
-    assert [set(row) for row in neighbours.tolist()] == [{0, 1}, {0, 1, 2}, {1, 2}]
+    assert [set(row) for row in neighbours.T.tolist()] == [{0, 1}, {0, 1, 2}, {1, 2}]
