@@ -209,7 +209,7 @@ class VerificationConfig(_Section, at_run_time=True):
         0.7, 'share of overlapping depth that must agree', minimum=0.0, maximum=1.0
     )
     max_sigma_m: float = _value(
-        0.2, 'largest standard deviation of the translation [m]', minimum=0
+        0.1, 'largest standard deviation of the translation [m]', minimum=0
     )
     max_sigma_deg: float = _value(
         8.0, 'largest standard deviation of the rotation [deg]', minimum=0
