@@ -71,7 +71,7 @@ class Encoding:
     """What the encoder makes of one image.
 
     Attributes:
-        embedding: (D,) float32, unit length.
+        embedding: (D,) float32, unit length; 0 of an image without keypoints.
         descriptors: (n, E) float32, unit length, one per patch; (n, 0) when the encoder has none.
         points_px: (n, 2) float32, centres of the patches.
         keypoint_index: (n,) the feature each patch was cut around; -1 where a point completes

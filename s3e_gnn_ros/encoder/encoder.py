@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -54,9 +56,12 @@ class Encoder:
     ) -> Encoding:
         """Embed one image.
 
+        An image without a keypoint, as of a bare wall, has nothing to be recognised by, and two
+        of them are no closer to one another for that: its embedding is 0.
+
         Args:
             image: (H, W) grey, (H, W, 3) BGR or (H, W, 4) BGRA, uint8.
-            features: its keypoints; any number, also none. None: ORB with the default settings.
+            features: its keypoints; any number. None: ORB with the default settings.
             depth_m: (H, W) float32, used by the selection 'attention' where known.
 
         Raises:
@@ -64,7 +69,10 @@ class Encoder:
         """
         if features is None:
             features = self._orb.detect(image)
-        return self.encode(self.cut(image, features, depth_m))
+        encoding = self.encode(self.cut(image, features, depth_m))
+        if len(features):
+            return encoding
+        return replace(encoding, embedding=np.zeros_like(encoding.embedding))
 
     def cut(
         self,

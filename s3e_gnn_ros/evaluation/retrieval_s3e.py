@@ -68,9 +68,9 @@ class S3EMethod:
         rows = []
         for row, query in enumerate(queries):
             growing.add_until(query)
-            window = of_queries[_window(queries, row, self._gnn.config.window)]
+            before = _before(queries, row, 1 + self._gnn.config.covisible_window)
             start = time.perf_counter()
-            rows.append(growing.similarities(window))
+            rows.append(growing.similarities(of_queries[before]))
             self.query_ms.append((time.perf_counter() - start) * 1e3)
         return np.stack(rows)
 
@@ -118,11 +118,12 @@ class _GrowingReference:
             if is_past and not self._is_added[column]:
                 self._add(column, item)
 
-    def similarities(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the similarity (N,) of the last of some successive queries (W, D)."""
+    def similarities(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the similarity (N,) of the last of some successive queries (n, D)."""
         result = np.full(len(self._database), _UNKNOWN)
-        if self._columns:
-            q = self._reference.query(window)
+        if self._columns and queries[-1].any():  # else it has no keypoint
+            seen = queries[queries.any(axis=1)]
+            q = self._reference.query(seen[-self._reference.config.window :])
             result[self._columns] = self._reference.trace(q)
         return result
 
@@ -133,16 +134,17 @@ class _GrowingReference:
         recent = np.array(nodes, dtype=np.int64)
         of_recent = self._reference.graph.embeddings(recent)
         config = self._reference.config
-        link_keyframe(self._reference, node, embedding, recent, of_recent, config)
-        nodes.append(node)
+        if embedding.any():
+            link_keyframe(self._reference, node, embedding, recent, of_recent, config)
+            nodes.append(node)
         self._columns.append(column)
         self._is_added[column] = True
 
 
-def _window(queries: Sequence[Item], row: int, window: int) -> list[int]:
+def _before(queries: Sequence[Item], row: int, max_num: int) -> list[int]:
     """Return the rows of the query and of those right before it, oldest first."""
     rows = [row]
-    while len(rows) < window and rows[-1] > 0:
+    while len(rows) < max_num and rows[-1] > 0:
         newer, older = queries[rows[-1]], queries[rows[-1] - 1]
         if older.source != newer.source or older.index != newer.index - 1:
             break

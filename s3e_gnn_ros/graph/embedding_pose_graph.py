@@ -31,7 +31,8 @@ class EmbeddingPoseGraph:
 
     Nodes are numbered 0, 1, 2 ... in order of addition; a number is never used again, so that
     the numbers of all others survive a deletion. Two nodes are joined once: the kind that came
-    first stays.
+    first stays. A node whose embedding is 0 is *blank*: it stands for an image in which nothing
+    was seen, and is joined with none.
 
     Differs from the paper: the degree is bounded, so that the work per keyframe is.
 
@@ -50,6 +51,7 @@ class EmbeddingPoseGraph:
         self._stamps_ns = BlockMatrix(1, np.int64)
         self._sessions = BlockMatrix(1, np.int64)
         self._is_alive = BlockMatrix(1, np.bool_)
+        self._is_blank = BlockMatrix(1, np.bool_)
         self._num_alive = 0
 
     def __len__(self) -> int:
@@ -68,8 +70,9 @@ class EmbeddingPoseGraph:
     @property
     def num_bytes(self) -> int:
         """Memory of nodes and edges."""
-        parts = (self._embeddings, self._poses, self._stamps_ns, self._sessions, self._is_alive)
-        return self._adjacency.num_bytes + sum(part.num_bytes for part in parts)
+        parts = (self._poses, self._stamps_ns, self._sessions, self._is_alive, self._is_blank)
+        large = self._adjacency.num_bytes + self._embeddings.num_bytes
+        return large + sum(part.num_bytes for part in parts)
 
     def add_node(
         self,
@@ -82,7 +85,7 @@ class EmbeddingPoseGraph:
         """Add a keyframe without edges.
 
         Args:
-            embedding: (D,) unit length.
+            embedding: (D,) unit length, or 0.
             stamp_ns: of the image.
             session: of the recording.
             T_odom_camera: pose of the camera in its session's odometry, if known.
@@ -116,7 +119,7 @@ class EmbeddingPoseGraph:
         """Add keyframes without edges.
 
         Args:
-            embeddings: (N, D) unit length.
+            embeddings: (N, D) unit length, or 0.
             stamps_ns: (N,) of the images.
             sessions: (N,) of the recordings.
             T_odom_camera: (N, 4, 4) poses of the camera, NaN where unknown.
@@ -140,6 +143,8 @@ class EmbeddingPoseGraph:
         self._sessions.append(sessions[:, None])
         self._adjacency.append(np.full((num, self._slots[EdgeKind.COVISIBLE].stop), _NONE))
         self._is_alive.append(np.ones((num, 1), dtype=bool))
+        is_seen = self._embeddings.rows(np.arange(first, self.num_ids)).any(axis=1, keepdims=True)
+        self._is_blank.append(np.logical_not(is_seen))
         self._num_alive += num
         return np.arange(first, self.num_ids)
 
@@ -147,8 +152,8 @@ class EmbeddingPoseGraph:
         """Join two nodes.
 
         Returns:
-            False when they are joined already, or one of them has all the edges of this kind it
-            may have; nothing changes then.
+            False when they are joined already, or one of them is blank, or has all the edges of
+            this kind it may have; nothing changes then.
 
         Raises:
             InputError: a node is unknown, or both are the same.
@@ -156,7 +161,7 @@ class EmbeddingPoseGraph:
         ours, theirs = self._edges(first), self._edges(second)
         if first == second:
             raise InputError(f'node {first} cannot be joined with itself')
-        if second in ours:
+        if second in ours or self.is_blank(np.array([first, second])).any():
             return False
         free = [np.flatnonzero(edges[self._slots[kind]] == _NONE) for edges in (ours, theirs)]
         if not len(free[0]) or not len(free[1]):
@@ -187,7 +192,12 @@ class EmbeddingPoseGraph:
         if len(same):
             raise InputError(f'node {edges[same[0], 0]} cannot be joined with itself')
         rows = self._adjacency.rows(nodes)
-        is_new = fill_slots(rows, nodes, edges, [self._slots[kind] for kind in kinds], _NONE)
+        is_new = self.is_blank(edges[:, 0]) | self.is_blank(edges[:, 1])
+        np.logical_not(is_new, out=is_new)
+        slots = [
+            self._slots[kind] for kind, is_asked in zip(kinds, is_new, strict=True) if is_asked
+        ]
+        is_new[is_new] = fill_slots(rows, nodes, edges[is_new], slots, _NONE)
         self._adjacency.assign(nodes, rows)
         return is_new
 
@@ -292,6 +302,10 @@ class EmbeddingPoseGraph:
         source = np.minimum(np.searchsorted(nodes, others), len(nodes) - 1)
         inside = nodes[source] == others
         return np.stack([source[inside], target[inside]])
+
+    def is_blank(self, nodes: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which (n,) of some nodes have an embedding of 0."""
+        return self._is_blank.rows(nodes)[:, 0]
 
     def stamps_ns(self, nodes: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the stamps (n,) of some nodes."""

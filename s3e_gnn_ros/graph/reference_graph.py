@@ -28,7 +28,7 @@ _MAX_TRACED = 128
 
 
 class ReferenceGraph:
-    """Adds, joins, removes and finds keyframes.
+    """Adds, joins, removes and finds keyframes; blank ones are never found.
 
     A change alters the logits of the nodes within three hops only, and these follow from the
     embeddings within six. Just that part is computed anew, at the next query or when
@@ -46,7 +46,8 @@ class ReferenceGraph:
         self._gnn = InferenceGNN(gnn)
         self._path_weight = gnn.path_weight.item()
         self._index = GrowingIndex(self.config.embedding_dim + 1)
-        self._changed: set[int] = set(self.graph.node_ids().tolist())
+        self._changed: set[int] = set()
+        self._note_new(self.graph.node_ids())
 
     def __len__(self) -> int:
         """Return the number of nodes, without the removed ones."""
@@ -74,7 +75,7 @@ class ReferenceGraph:
         node = self.graph.add_node(
             embedding, stamp_ns=stamp_ns, session=session, T_odom_camera=T_odom_camera
         )
-        self._changed.add(node)
+        self._note_new(np.array([node]))
         return node
 
     def add_nodes(
@@ -89,7 +90,7 @@ class ReferenceGraph:
         nodes = self.graph.add_nodes(
             embeddings, stamps_ns=stamps_ns, sessions=sessions, T_odom_camera=T_odom_camera
         )
-        self._changed.update(nodes.tolist())
+        self._note_new(nodes)
         return nodes
 
     def add_edges(self, edges: NDArray[np.int64], kinds: Sequence[EdgeKind]) -> NDArray[np.bool_]:
@@ -114,7 +115,8 @@ class ReferenceGraph:
         """Remove a node with its edges; see :meth:`EmbeddingPoseGraph.remove_node`."""
         neighbours = self.graph.neighbours(node)
         self.graph.remove_node(node)
-        if node < len(self._index):
+        is_searched = not self.graph.is_blank(np.array([node]))[0]
+        if is_searched and node < len(self._index):
             self._index.remove(np.array([node]))
         self._changed.discard(node)
         self._changed.update(neighbours)
@@ -131,6 +133,10 @@ class ReferenceGraph:
         self._append(nodes[:0], no_vectors, self.graph.num_ids)
         self._changed.clear()
         return len(nodes)
+
+    def _note_new(self, nodes: NDArray[np.int64]) -> None:
+        """Have new nodes computed; without it they are a gap in the index, as blank ones are."""
+        self._changed.update(nodes[~self.graph.is_blank(nodes)].tolist())
 
     def logits(self, nodes: NDArray[np.int64]) -> NDArray[np.float32]:
         """Compute the logits (n, K) of some nodes from the embeddings around them.
@@ -164,8 +170,8 @@ class ReferenceGraph:
             q: (W, K) from :meth:`query`.
 
         Returns:
-            (W, N) float32 by node number, N the next number; 0 for nodes that were removed, and
-            for those a search does not compare when :attr:`is_exact` is false.
+            (W, N) float32 by node number, N the next number; 0 for nodes that were removed, for
+            blank ones, and for those a search does not compare when :attr:`is_exact` is false.
         """
         self.update()
         queries = query_vectors(q, self.config.form)
@@ -234,7 +240,8 @@ class ReferenceGraph:
     def _append(self, nodes: NDArray[np.int64], vectors: NDArray[np.float32], end: int) -> None:
         """Add new nodes to the index, up to the number ``end``; ids there are node numbers.
 
-        A node that was removed before the index heard of it leaves a gap, which is filled.
+        A node that was removed before the index heard of it leaves a gap, and so does a blank one;
+        it is filled.
         """
         start = len(self._index)
         if end <= start:

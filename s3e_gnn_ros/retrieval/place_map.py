@@ -81,6 +81,8 @@ class PlaceMap:
     ) -> int:
         """Add a keyframe, joined with those of its session that it follows and overlaps.
 
+        One whose embedding is 0 has seen nothing: it is kept, and neither found nor on any way.
+
         Args:
             embedding: (D,) of the encoder that the weights hold.
             T_odom_camera: pose (4, 4) of the camera, where it is known.
@@ -97,6 +99,8 @@ class PlaceMap:
         node = self.reference.add_node(
             embedding, stamp_ns=stamp_ns, session=session, T_odom_camera=T_odom_camera
         )
+        if not embedding.any():
+            return node
         link_keyframe(self.reference, node, embedding, recent, of_recent, self.config)
         nodes = self._sessions.setdefault(session, [])
         nodes.append(node)
@@ -132,7 +136,7 @@ class PlaceMap:
         )
         edges, kinds = [nodes[loops].reshape(-1, 2)], [EdgeKind.LOOP] * len(loops)
         for session in dict.fromkeys(sessions.tolist()):
-            own = sessions == session
+            own = (sessions == session) & embeddings.any(axis=1)
             asked = self._chain(session, nodes[own], embeddings[own])
             edges.insert(0, asked[0])
             kinds = asked[1] + kinds
@@ -215,16 +219,18 @@ class PlaceMap:
             window: (W, D) successive embeddings, oldest first.
 
         Returns:
-            (N,) float32; the lowest possible value for keyframes that were removed.
+            (N,) float32; the lowest possible value for keyframes that were removed, and for all
+            while the newest embedding is 0.
         """
-        if len(self) == 0:
-            return np.zeros(0, dtype=np.float32)
-        window = window[-self.config.window :]
+        newest = window[-1]
+        if not newest.any():
+            return np.full(len(self), 0.0 if self._use_gnn else -1.0, dtype=np.float32)
         if self._use_gnn:
-            return self.reference.trace(self.reference.query(window))
+            seen = window[window.any(axis=1)]
+            return self.reference.trace(self.reference.query(seen[-self.config.window :]))
         nodes = self.reference.graph.node_ids()
         cosine = np.full(len(self), -1.0, dtype=np.float32)
-        cosine[nodes] = self.reference.graph.embeddings(nodes) @ window[-1]
+        cosine[nodes] = self.reference.graph.embeddings(nodes) @ newest
         return cosine
 
     def recent_embeddings(self, session: int) -> NDArray[np.float32]:

@@ -206,7 +206,8 @@ def _noisy(embeddings: NDArray[np.float16], noise: float, rng: Rng) -> NDArray[n
     clean = embeddings.astype(np.float32)
     strength = noise * rng.random() / np.sqrt(clean.shape[1])
     noisy = clean + strength * rng.standard_normal(clean.shape, np.float32)
-    return np.asarray(noisy / np.linalg.norm(noisy, axis=1, keepdims=True), np.float32)
+    length = np.linalg.norm(noisy, axis=1, keepdims=True)  # 0 of an image without keypoints
+    return np.asarray(noisy / np.maximum(length, 1e-12), np.float32)
 
 
 def _draw_loops(overlap: NDArray[np.float32], share: float, rng: Rng) -> list[tuple[int, int]]:

@@ -41,6 +41,7 @@ def at_once(gnn, graph, q):
     config = gnn.config
     U = np.zeros((len(q), graph.num_ids), dtype=np.float32)
     U[:, nodes] = inverse_cross_entropy(torch.from_numpy(q), logits, config.eta, config.form)
+    U[:, nodes[graph.is_blank(nodes)]] = 0.0
     return U
 
 
@@ -49,7 +50,8 @@ def change(reference, rng):
     nodes = reference.graph.node_ids()
     kind = rng.choice(['node', 'edge', 'remove edge', 'remove node'], p=[0.45, 0.35, 0.1, 0.1])
     if kind == 'node' or len(nodes) < 2:
-        node = reference.add_node(embedding(rng))
+        is_blank = rng.random() < 0.1
+        node = reference.add_node(np.zeros(DIM) if is_blank else embedding(rng))
         if node - 1 in reference.graph:
             reference.add_edge(node - 1, node, EdgeKind.ODOMETRY)
         return
@@ -130,6 +132,23 @@ def test_empty_and_removed():
     reference.remove_node(0)
     assert reference.similarities(q).tolist() == [[0.0]]
     assert len(reference) == 0
+
+
+def test_a_blank_node_is_not_found_and_not_joined():
+    rng = np.random.default_rng(2)
+    reference = ReferenceGraph(GNNS['improved'])
+    for node in range(6):
+        reference.add_node(np.zeros(DIM) if node == 3 else embedding(rng))
+    assert not reference.add_edge(2, 3, EdgeKind.ODOMETRY)
+    edges, kinds = np.array([[2, 4], [3, 4]]), [EdgeKind.LOOP, EdgeKind.LOOP]
+    assert reference.add_edges(edges, kinds).tolist() == [True, False]
+    assert reference.graph.is_blank(np.arange(6)).tolist() == [node == 3 for node in range(6)]
+    q = reference.query(reference.graph.embeddings(np.array([2, 4])))
+    assert (reference.similarities(q)[:, 3] == 0.0).all()
+    assert 3 not in reference.search(q, 6)[1]
+    reference.remove_node(3)
+    assert len(reference) == 5
+    assert (reference.similarities(q) > 0.0).sum(axis=1).tolist() == [5, 5]
 
 
 def test_under_two_kilobytes_per_keyframe():

@@ -101,3 +101,59 @@ def test_a_query_of_another_shape_is_refused(weights, query):
 def test_an_embedding_that_is_not_finite_is_refused(weights):
     with pytest.raises(InputError, match='not finite'):
         PlaceMap(weights).add(np.full(DIM, np.nan, np.float32))
+
+
+def with_blanks(num):
+    """Embeddings along a way with two images of a bare wall."""
+    embeddings = places(num, seed=3)
+    embeddings[[4, 9]] = 0.0
+    return embeddings
+
+
+def test_a_blank_keyframe_is_not_found_and_no_way_leads_over_it(weights):
+    place_map = PlaceMap(weights)
+    embeddings = with_blanks(12)
+    for embedding in embeddings:
+        place_map.add(embedding)
+    graph = place_map.reference.graph
+    assert graph.neighbours(4) == []
+    assert 5 in graph.neighbours(3)
+    assert not place_map.join(4, 0)
+    np.testing.assert_array_equal(
+        place_map.recent_embeddings(0)[-2:], graph.embeddings(np.array([10, 11]))
+    )
+    assert not place_map.scores(embeddings[9:10]).any()
+    assert place_map.scores(embeddings[3:4])[4] == 0.0
+
+
+def test_a_blank_keyframe_before_says_nothing(weights):
+    place_map = PlaceMap(weights)
+    embeddings = with_blanks(12)
+    for embedding in embeddings:
+        place_map.add(embedding)
+    blank, seen = [embeddings[4]], embeddings[[2, 3, 5]]
+    np.testing.assert_array_equal(
+        place_map.scores(np.stack([*seen[:2], *blank, seen[2]])), place_map.scores(seen)
+    )
+    assert place_map.query([*seen[:2], *blank, seen[2]], k=1)[0].node == 5
+
+
+def test_a_restored_map_with_blank_keyframes_is_the_same(weights):
+    one_by_one, restored = PlaceMap(weights), PlaceMap(weights)
+    embeddings = with_blanks(12)
+    for embedding in embeddings:
+        one_by_one.add(embedding)
+    one_by_one.join(0, 11)
+    restored.restore(
+        embeddings,
+        stamps_ns=np.zeros(12, np.int64),
+        sessions=np.zeros(12, np.int64),
+        T_odom_camera=np.full((12, 4, 4), np.nan),
+        loops=np.array([[4, 8], [0, 11]]),
+    )
+    for node in range(12):
+        graphs = [each.reference.graph.neighbours(node) for each in (one_by_one, restored)]
+        assert graphs[0] == graphs[1]
+    query = places(3, seed=5)
+    np.testing.assert_array_equal(one_by_one.scores(query), restored.scores(query))
+    np.testing.assert_array_equal(one_by_one.recent_embeddings(0), restored.recent_embeddings(0))
