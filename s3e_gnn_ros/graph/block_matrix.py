@@ -85,6 +85,5 @@ class BlockMatrix(Generic[Scalar]):
         numbers, offsets = ids >> _SHIFT, ids & (_BLOCK_ROWS - 1)
         if (numbers == numbers[0]).all():  # nearly always
             return [(self._blocks[numbers[0]], slice(None), offsets)]
-        order = np.argsort(numbers, kind='stable')
-        parts = np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1)
-        return [(self._blocks[numbers[part[0]]], part, offsets[part]) for part in parts]
+        parts = [(number, np.flatnonzero(numbers == number)) for number in np.unique(numbers)]
+        return [(self._blocks[number], part, offsets[part]) for number, part in parts]

@@ -13,6 +13,7 @@ MAX_EXACT = 100_000
 _NUM_LISTS = 2048
 _NUM_PROBES = 10
 _SAMPLES_PER_LIST = 40
+_MAX_COMPARED = 1024
 
 
 class GrowingIndex:
@@ -78,15 +79,29 @@ class GrowingIndex:
     def scores(self, query: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the inner products (N,) of a query (dim,) with all; -inf where removed.
 
-        Beyond the limit only the vectors in the query's lists are compared, of these the best
-        1,024 at most; all others have -inf as well.
+        Beyond the limit those that :meth:`compared` leaves out have -inf as well.
+        """
+        ids, found = self.compared(query)
+        if ids is None:
+            return found
+        scores = np.full(len(self), -np.inf, dtype=np.float32)
+        scores[ids] = found
+        return scores
+
+    def compared(
+        self, query: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int64] | None, NDArray[np.float32]]:
+        """Return the inner products (n,) of a query (dim,) with those it is compared with.
+
+        Beyond the limit these are the vectors in the query's lists, the best 1,024 at most.
+
+        Returns:
+            Their ids (n,), or None for all of them in order; -inf where one is removed.
         """
         if isinstance(self._index, ExactIndex):
-            return self._index.scores(query)
-        scores = np.full(len(self), -np.inf, dtype=np.float32)
-        found, ids = self._index.search(query[None], 1024)
-        scores[ids[ids >= 0]] = found[ids >= 0]
-        return scores
+            return None, self._index.scores(query)
+        found, ids = self._index.search(query[None], _MAX_COMPARED)
+        return ids[ids >= 0], found[ids >= 0]
 
     def _change(self, exact: ExactIndex) -> None:
         if not self._can_change:

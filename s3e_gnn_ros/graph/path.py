@@ -1,8 +1,8 @@
-"""Where the newest keyframe of a query was seen, if those before it were seen on the way there.
+"""Where the newest keyframe of a query was seen: those before it lie on a path that leads there.
 
 U of paper Eq. 2 compares each of W query keyframes with each node of the reference graph. While
 the robot goes from one query keyframe to the next, where it is in the reference graph goes along
-at most one edge, or stays. So the best way that ends at node j is worth
+at most one edge, or stays. So the best path that ends at node j is worth
 
     s_1(j) = U(1, j),    s_k(j) = U(k, j) + a * max(s_{k-1}(i) for i in {j} and its neighbours)
 
@@ -10,7 +10,7 @@ and j is as similar to the newest keyframe as s_W(j) / (1 + a + ... + a^(W-1)).
 
 Differs from the paper, which takes the largest element of U. Keyframes before the newest speak for
 the place they lead to; averaged with it they would speak for the place they were taken at
-(docs/training.md). Ways of one edge per keyframe are those of SeqSLAM (Milford and Wyeth, ICRA
+(docs/training.md). Paths of one edge per keyframe are those of SeqSLAM (Milford and Wyeth, ICRA
 2012) on a graph in place of a straight line.
 """
 

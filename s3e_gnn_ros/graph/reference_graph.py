@@ -180,9 +180,9 @@ class ReferenceGraph:
         return self._similarity(np.stack([self._index.scores(query) for query in queries]), q)
 
     def trace(self, q: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Compare the newest of some query nodes with every node, those before on the way there.
+        """Compare the newest of some query nodes with every node, by the paths that lead there.
 
-        See :mod:`s3e_gnn_ros.graph.path`. The ways to the 128 most similar nodes are looked at;
+        See :mod:`s3e_gnn_ros.graph.path`. The paths to the 128 most similar nodes are looked at;
         all others come after these in the order of U.
 
         Args:
@@ -191,16 +191,31 @@ class ReferenceGraph:
         Returns:
             (N,) float32 as a row of :meth:`similarities`, which it is for W = 1.
         """
-        U: NDArray[np.float32] = self.similarities(q[-1:])[0]
-        if len(q) == 1 or not self._path_weight or not U.any():
+        self.update()
+        newest = q[-1:]
+        nodes, scores = self._index.compared(query_vectors(newest, self.config.form)[0])
+        U: NDArray[np.float32] = self._similarity(scores[None], newest)[0]
+        if len(q) > 1 and self._path_weight and U.any():
+            self._follow(U, nodes, q)
+        if nodes is None:
             return U
+        every = np.zeros(self.graph.num_ids, dtype=np.float32)
+        every[nodes] = U
+        return every
+
+    def _follow(
+        self, U: NDArray[np.float32], nodes: NDArray[np.int64] | None, q: NDArray[np.float32]
+    ) -> None:
+        """Replace U (n,) of the newest query node to some nodes, or all, by that of the best path.
+
+        The paths to the highest are looked at; the others are scaled to come after these.
+        """
         k = min(_MAX_TRACED, len(U))
         ends = np.argpartition(U, len(U) - k)[len(U) - k :]
         ends = ends[U[ends] > 0.0]
-        best = self._paths_to(ends, q)
+        best = self._paths_to(ends if nodes is None else nodes[ends], q)
         U *= best.min() / U[ends].min()
         U[ends] = best
-        return U
 
     def _paths_to(self, ends: NDArray[np.intp], q: NDArray[np.float32]) -> NDArray[np.float32]:
         nodes, neighbours = self.graph.surroundings(ends, len(q) - 1, PATH_EDGES)

@@ -81,7 +81,7 @@ class PlaceMap:
     ) -> int:
         """Add a keyframe, joined with those of its session that it follows and overlaps.
 
-        One whose embedding is 0 has seen nothing: it is kept, and neither found nor on any way.
+        One whose embedding is 0 has seen nothing: it is kept, and neither found nor on any path.
 
         Args:
             embedding: (D,) of the encoder that the weights hold.

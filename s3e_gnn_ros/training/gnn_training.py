@@ -141,14 +141,14 @@ def joint_similarity(network: Any, episodes: Sequence[Episode]) -> tuple[Tensor,
     overlap = torch.block_diag(*[each.overlap for each in episodes])  # type: ignore[no-untyped-call]
     U = inverse_cross_entropy(q, logits, config.eta, config.form)
     starts = np.cumsum([0, *(len(each.reference) for each in episodes)]).tolist()
-    ways = torch.cat(
+    path_edges = torch.cat(
         [each.path_edge_index + start for each, start in zip(episodes, starts, strict=False)],
         dim=1,
     )
     parts = torch.split(U, [len(each.query) for each in episodes])
     windows = zip(parts, episodes, strict=True)
     paths = [
-        path_similarity(rows.view(-1, each.window, rows.shape[1]), ways, network.path_weight)
+        path_similarity(rows.view(-1, each.window, rows.shape[1]), path_edges, network.path_weight)
         for rows, each in windows
     ]
     return U, torch.cat(paths), overlap

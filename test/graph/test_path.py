@@ -1,4 +1,4 @@
-"""Ways through the reference graph in step with the query."""
+"""Paths through the reference graph in step with the query."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ WEIGHT = 0.3
 
 
 def by_hand(U, joined, weight):
-    """Try every way of W nodes that stays or goes along an edge."""
+    """Try every path of W nodes that stays or goes along an edge."""
     W, N = U.shape
     total = sum(weight**k for k in range(W))
     best = np.full(N, -np.inf)
-    for way in itertools.product(range(N), repeat=W):
-        if all(a == b or joined[a, b] for a, b in itertools.pairwise(way)):
-            value = sum(weight ** (W - 1 - k) * U[k, node] for k, node in enumerate(way))
-            best[way[-1]] = max(best[way[-1]], value / total)
+    for path in itertools.product(range(N), repeat=W):
+        if all(a == b or joined[a, b] for a, b in itertools.pairwise(path)):
+            value = sum(weight ** (W - 1 - k) * U[k, node] for k, node in enumerate(path))
+            best[path[-1]] = max(best[path[-1]], value / total)
     return best
 
 
@@ -51,7 +51,7 @@ def test_the_best_of_all_ways(seed, window):
 
 
 def test_keyframes_before_speak_for_where_they_lead_to():
-    """Of two alike places, that one to which the way of the query leads."""
+    """Of two alike places, that one to which the path of the query leads."""
     U = np.full((2, 6), 0.1, np.float32)
     U[1, 2] = U[1, 5] = 0.9  # the newest looks like nodes 2 and 5
     U[0, 1] = 0.8  # the one before like node 1, next to 2
@@ -118,7 +118,7 @@ def test_in_a_large_map_the_others_come_after_the_best(monkeypatch):
     np.testing.assert_array_equal(np.argsort(found[others]), np.argsort(U[others]))
 
 
-def test_a_removed_node_is_no_way_and_no_end():
+def test_a_removed_node_is_on_no_path_and_no_end():
     reference, embeddings = grown(30)
     reference.remove_node(13)
     q = reference.query(embeddings[10:15])
@@ -149,8 +149,8 @@ def test_an_empty_map_answers_with_nothing():
 def test_an_index_that_compared_nothing_answers_with_nothing(monkeypatch):
     """Beyond 100,000 nodes a search reads some lists only, and all in them may be removed."""
     reference, embeddings = grown(30)
-    nothing = np.full(30, -np.inf, np.float32)
-    monkeypatch.setattr(reference._index, 'scores', lambda query: nothing.copy())
+    nothing = np.zeros(0, np.int64), np.zeros(0, np.float32)
+    monkeypatch.setattr(reference._index, 'compared', lambda query: nothing)
     assert not reference.trace(reference.query(embeddings[4:8])).any()
 
 
@@ -169,3 +169,21 @@ def test_edges_by_kind():
     nodes, neighbours = graph.surroundings(np.array([0]), 3, PATH_EDGES)
     assert nodes.tolist() == [0, 1, 3]
     assert [set(row) for row in neighbours.T.tolist()] == [{0, 1}, {0, 1, 2}, {1, 2}]
+
+
+def test_beyond_the_exact_search_paths_are_the_same(monkeypatch):
+    """The 1,024 that a large map compares hold the best ones, and all that leads to these."""
+    pytest.importorskip('faiss')
+    reference, embeddings = grown(400, seed=1)
+    q = reference.query(embeddings[200:205])
+    expected = reference.trace(q)
+    monkeypatch.setattr(reference._index, '_max_exact', 300)
+    node = reference.add_node(embeddings[0])  # makes the index an approximate one
+    reference.remove_node(node)
+    found = reference.trace(q)
+    assert not reference.is_exact
+    assert found.shape == (401,)
+    assert found[node] == 0.0
+    best = np.argsort(-expected)[:20]
+    np.testing.assert_allclose(found[best], expected[best], rtol=2e-3)
+    assert found.argmax() == expected.argmax() == 204

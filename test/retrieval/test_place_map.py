@@ -104,13 +104,13 @@ def test_an_embedding_that_is_not_finite_is_refused(weights):
 
 
 def with_blanks(num):
-    """Embeddings along a way with two images of a bare wall."""
+    """Embeddings along a path with two images of a bare wall."""
     embeddings = places(num, seed=3)
     embeddings[[4, 9]] = 0.0
     return embeddings
 
 
-def test_a_blank_keyframe_is_not_found_and_no_way_leads_over_it(weights):
+def test_a_blank_keyframe_is_not_found_and_no_path_leads_over_it(weights):
     place_map = PlaceMap(weights)
     embeddings = with_blanks(12)
     for embedding in embeddings:
