@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         const=1_000_000,
         default=0,
         metavar='N',
-        help='also search among very many keyframes, %(const)s if not given; takes minutes',
+        help='also measure with very many keyframes, %(const)s if not given; takes minutes',
     )
     parser.add_argument(
         '--g2o',

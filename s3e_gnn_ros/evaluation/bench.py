@@ -69,7 +69,8 @@ class BenchOptions:
         pose_sizes: numbers of poses at which the pose graph is measured as a whole.
         g2o: recorded pose graphs to optimise online.
         graph_sizes: numbers of keyframes at which the learned map is measured.
-        num_large: keyframes of the approximate search, above 100,000; 0 leaves it out.
+        num_large: keyframes, above 100,000, at which the learned map and the approximate search
+            alone are measured as well; 0 leaves it out.
         seed: of all that is made up.
         start_bytes: resident memory before any library was loaded, if known.
 
@@ -247,9 +248,8 @@ class _Bench:
         self._progress('learned map')
         gnn = build_gnn(GNNConfig()).eval()
         with one_core():
-            self._learned_growth = list(
-                time_graph(gnn, sorted(set(options.graph_sizes)), options.seed)
-            )
+            sizes = {*options.graph_sizes, *([options.num_large] if options.num_large else [])}
+            self._learned_growth = list(time_graph(gnn, sorted(sizes), options.seed))
             for growth in self._learned_growth:
                 self._learned += [growth.update, growth.sub_graph, growth.query]
                 self._learned += whole_keyframe(encoders, growth)

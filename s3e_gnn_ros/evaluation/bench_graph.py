@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ _NOISE = 0.5  # between two laps
 _NUM_SAMPLES = 50
 _NUM_NEIGHBOURS = 10
 _ROOMS_PER_CHUNK = 40
+_AT_ONCE = 20_000
 
 _Array = NDArray[np.float32]
 
@@ -116,9 +118,7 @@ def time_graph(gnn: ReferenceGNN, sizes: Sequence[int], seed: int) -> Iterator[G
     reference = ReferenceGraph(gnn)
     window = np.zeros((0, config.embedding_dim), dtype=np.float32)
     for size in sizes:
-        while len(reference) < size - _NUM_SAMPLES:
-            _add(reference, next(stream))
-        reference.update()
+        _fill(reference, stream, size - _NUM_SAMPLES)
         samples: list[tuple[float, float, float]] = []
         while len(reference) < size:
             embedding = next(stream)
@@ -211,15 +211,37 @@ def _keyframes(dim: int, rng: np.random.Generator) -> Iterator[_Array]:
         yield from views
 
 
+def _fill(reference: ReferenceGraph, stream: Iterator[_Array], size: int) -> None:
+    """Add keyframes with their edges, many at a time, until there are so many."""
+    while len(reference) < size:
+        views = np.stack(list(islice(stream, min(_AT_ONCE, size - len(reference)))))
+        num = len(views)
+        nodes = reference.add_nodes(
+            views,
+            stamps_ns=np.zeros(num, dtype=np.int64),
+            sessions=np.zeros(num, dtype=np.int64),
+            T_odom_camera=np.full((num, 4, 4), np.nan),
+        )
+        links = [link for node in nodes.tolist() for link in _links(node)]
+        edges = np.array([link[:2] for link in links], dtype=np.int64).reshape(-1, 2)
+        reference.add_edges(edges, [kind for _, _, kind in links])
+        reference.update()
+
+
 def _add(reference: ReferenceGraph, embedding: _Array) -> None:
-    """Add a keyframe with the edges that it would have."""
-    node = reference.add_node(embedding)
+    """Add a keyframe with its edges."""
+    for first, second, kind in _links(reference.add_node(embedding)):
+        reference.add_edge(first, second, kind)
+
+
+def _links(node: int) -> Iterator[tuple[int, int, EdgeKind]]:
+    """Yield the edges that a keyframe would have when it comes."""
     if node:
-        reference.add_edge(node - 1, node, EdgeKind.ODOMETRY)
+        yield node - 1, node, EdgeKind.ODOMETRY
     for other in range(max(0, node - _COVISIBLE), node - 1):
-        reference.add_edge(other, node, EdgeKind.COVISIBLE)
+        yield other, node, EdgeKind.COVISIBLE
     if node % _LOOP_EVERY == 0 and node % (_LAP * _NUM_LAPS) >= _LAP:
-        reference.add_edge(node - _LAP, node, EdgeKind.LOOP)
+        yield node - _LAP, node, EdgeKind.LOOP
 
 
 def _sample(
