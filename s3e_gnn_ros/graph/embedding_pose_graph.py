@@ -161,7 +161,7 @@ class EmbeddingPoseGraph:
         ours, theirs = self._edges(first), self._edges(second)
         if first == second:
             raise InputError(f'node {first} cannot be joined with itself')
-        if second in ours or self.is_blank(np.array([first, second])).any():
+        if second in ours or any(self._is_blank.row(node)[0] for node in (first, second)):
             return False
         free = [np.flatnonzero(edges[self._slots[kind]] == _NONE) for edges in (ours, theirs)]
         if not len(free[0]) or not len(free[1]):
@@ -192,11 +192,8 @@ class EmbeddingPoseGraph:
         if len(same):
             raise InputError(f'node {edges[same[0], 0]} cannot be joined with itself')
         rows = self._adjacency.rows(nodes)
-        is_new = self.is_blank(edges[:, 0]) | self.is_blank(edges[:, 1])
-        np.logical_not(is_new, out=is_new)
-        slots = [
-            self._slots[kind] for kind, is_asked in zip(kinds, is_new, strict=True) if is_asked
-        ]
+        is_new = np.logical_not(self.is_blank(edges[:, 0]) | self.is_blank(edges[:, 1]))
+        slots = [self._slots[kind] for kind, asked in zip(kinds, is_new, strict=True) if asked]
         is_new[is_new] = fill_slots(rows, nodes, edges[is_new], slots, _NONE)
         self._adjacency.assign(nodes, rows)
         return is_new
