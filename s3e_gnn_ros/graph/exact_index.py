@@ -82,10 +82,9 @@ class ExactIndex:
         """Return a copy of some vectors (n, dim)."""
         return self._vectors.rows(ids)
 
-    def vectors(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return the ids (n,) and a copy of the vectors (n, dim) that were not removed."""
-        kept = np.setdiff1d(np.arange(len(self)), self._removed_rows)
-        return kept, self._vectors.rows(kept)
+    def ids(self) -> NDArray[np.int64]:
+        """Return the ids (n,), ascending, of the vectors that were not removed."""
+        return np.setdiff1d(np.arange(len(self)), self._removed_rows)
 
     def _check(self, ids: NDArray[np.int64]) -> None:
         for each in ids.tolist():

@@ -10,16 +10,20 @@ from s3e_gnn_ros.graph.exact_index import ExactIndex, Found
 from s3e_gnn_ros.graph.ivf_index import IvfIndex
 
 MAX_EXACT = 100_000
+_GROWTH = 2
 _NUM_LISTS = 2048
-_NUM_PROBES = 10
+_NUM_PROBES = 32
 _SAMPLES_PER_LIST = 40
 _MAX_COMPARED = 1024
+_CHUNK = 65_536
 
 
 class GrowingIndex:
     """An exact index that becomes an approximate one when it grows large.
 
-    The change takes some seconds, once. Without FAISS the index stays exact and gets slower.
+    The change takes some 20 seconds. The lists of an approximate index fit the vectors that were
+    there when it was made, and those of new places crowd in a few of them: it is made anew
+    whenever it has doubled. Without FAISS the index stays exact and gets slower.
 
     Args:
         dim: of the vectors.
@@ -28,7 +32,7 @@ class GrowingIndex:
 
     def __init__(self, dim: int, max_exact: int = MAX_EXACT) -> None:
         self._index: ExactIndex | IvfIndex = ExactIndex(dim)
-        self._max_exact = max_exact
+        self._max_size = max_exact  # until which it is good
         self._can_change = True
 
     def __len__(self) -> int:
@@ -48,8 +52,8 @@ class GrowingIndex:
     def add(self, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
         """Add vectors (n, dim) and return their ids (n,), which are consecutive."""
         ids = self._index.add(vectors)
-        if len(self) > self._max_exact and isinstance(self._index, ExactIndex):
-            self._change(self._index)
+        if len(self) > self._max_size and self._can_change:
+            self._change()
         return ids
 
     def update(self, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
@@ -103,17 +107,20 @@ class GrowingIndex:
         found, ids = self._index.search(query[None], _MAX_COMPARED)
         return ids[ids >= 0], found[ids >= 0]
 
-    def _change(self, exact: ExactIndex) -> None:
-        if not self._can_change:
-            return
-        ids, vectors = exact.vectors()
+    def _change(self) -> None:
+        """Find lists for the vectors that are here now."""
+        old = self._index
+        ids = old.ids()
         num_lists = max(1, min(_NUM_LISTS, len(ids) // _SAMPLES_PER_LIST))
         step = max(1, len(ids) // (num_lists * _SAMPLES_PER_LIST))
         try:
-            index = IvfIndex(vectors[::step], num_lists, _NUM_PROBES)
+            index = IvfIndex(old.rows(ids[::step]), num_lists, _NUM_PROBES)
         except DependencyError:
             self._can_change = False  # asked once: a failed import is not cached
             return
-        index.add(vectors, ids)
-        index.reserve(len(exact))
+        for start in range(0, len(ids), _CHUNK):
+            part = ids[start : start + _CHUNK]
+            index.add(old.rows(part), part)
+        index.reserve(len(old))
         self._index = index
+        self._max_size = _GROWTH * len(old)

@@ -55,6 +55,7 @@ class IvfIndex:
         self._dim = -(-sample.shape[1] // _ALIGNMENT) * _ALIGNMENT
         self._offset = _SPARE * np.float32(_excess(sample).max(initial=0.0))  # M
         self._vectors = BlockMatrix(self._num_columns, np.float16)
+        self._is_here = BlockMatrix(1, np.bool_)
         # Kept: the inverted file refers to it.
         self._centres = self._faiss.IndexFlatL2(self._dim)
         self._index = self._faiss.IndexIVFScalarQuantizer(
@@ -78,7 +79,7 @@ class IvfIndex:
         """Memory of vectors, codes, ids, centres and the table that finds a code by its id."""
         per_code = self._index.code_size + 8 + 40
         codes = int(self._index.ntotal * per_code + 4 * self._index.nlist * self._dim)
-        return codes + self._vectors.num_bytes
+        return codes + self._vectors.num_bytes + self._is_here.num_bytes
 
     def add(
         self, vectors: NDArray[np.float32], ids: NDArray[np.int64] | None = None
@@ -89,12 +90,14 @@ class IvfIndex:
         self.reserve(int(ids.max(initial=-1)) + 1)
         self._index.add_with_ids(self._points(vectors), ids)
         self._vectors.assign(ids, vectors)
+        self._is_here.assign(ids, np.ones((len(ids), 1), dtype=bool))
         return ids
 
     def reserve(self, num_ids: int) -> None:
         """Give the next vector at least this id."""
         new = max(0, num_ids - len(self._vectors))
         self._vectors.append(np.zeros((new, self._num_columns), np.float16))
+        self._is_here.append(np.zeros((new, 1), dtype=bool))
 
     def update(self, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
         """Replace vectors (n, dim).
@@ -114,6 +117,7 @@ class IvfIndex:
         removed = self._index.remove_ids(self._faiss.IDSelectorArray(ids))
         if removed != len(ids):
             raise InputError(f'the index has only {removed} of the vectors {ids.tolist()}')
+        self._is_here.assign(ids, np.zeros((len(ids), 1), dtype=bool))
 
     def search(self, queries: NDArray[np.float32], k: int) -> Found:
         """Find about the k best for each of W queries (W, dim)."""
@@ -123,6 +127,10 @@ class IvfIndex:
         lengths = np.square(points).sum(axis=1, keepdims=True)  # (W, 1)
         scores = (lengths + self._offset - distances) / (2 * _SCALE)
         return np.where(ids < 0, np.float32(-np.inf), scores), ids
+
+    def ids(self) -> NDArray[np.int64]:
+        """Return the ids (n,), ascending, of the vectors that were not removed."""
+        return np.flatnonzero(np.concatenate(self._is_here.filled()))
 
     def rows(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return some vectors (n, dim), in half precision."""

@@ -78,7 +78,7 @@ def test_approximate_beyond_the_limit():
     for index in (exact, growing):
         index.remove(gone)
         index.update(changed, moved)
-    asked = queries(exact.vectors()[1][::100])
+    asked = queries(exact.rows(exact.ids()[::100]))
     scores, ids = growing.search(asked, 10)
     true_scores, true_ids = exact.search(asked, 10)
     hits = [len(np.intersect1d(*pair)) for pair in zip(ids, true_ids, strict=True)]
@@ -110,3 +110,35 @@ def test_without_faiss_the_search_stays_exact(monkeypatch):
     assert index.search(queries(added[:1]), 1)[1].tolist() == [[0]]
     with pytest.raises(DependencyError, match=r'pip install .*\[index\]'):
         import_faiss()
+
+
+def test_lists_are_made_anew_for_new_places():
+    """Lists of old places know nothing of new ones, which would fall into a few of them."""
+    pytest.importorskip('faiss')
+    rng = np.random.default_rng(1)
+    exact, growing = ExactIndex(DIM + 1), GrowingIndex(DIM + 1, max_exact=1500)
+    first, gone = vectors(1600, rng), np.array([5, 1599])
+    for index in (exact, growing):
+        index.add(first)
+        index.remove(gone)
+    before = growing._index
+    growing.update(np.array([8]), first[9:10])
+    exact.update(np.array([8]), first[9:10])
+    places = vectors(1600, rng)
+    places[:, :-1] *= 1.5
+    for index in (exact, growing):
+        assert index.add(places)[-1] == 3199
+        index.add(places[:1])
+    assert growing._index is not before
+    assert len(growing) == 3201
+    np.testing.assert_array_equal(growing._index.ids(), exact.ids())
+    np.testing.assert_allclose(
+        growing.rows(exact.ids()), exact.rows(exact.ids()), rtol=1e-3, atol=1e-3
+    )
+    asked = queries(places[::100])
+    found, true = growing.search(asked, 10)[1], exact.search(asked, 10)[1]
+    assert np.mean([len(np.intersect1d(*pair)) for pair in zip(found, true, strict=True)]) > 9.0
+    assert not np.isin(gone, growing.search(asked, 500)[1]).any()
+    after = growing._index
+    growing.add(places)
+    assert growing._index is after  # not before it has doubled

@@ -177,7 +177,7 @@ def test_beyond_the_exact_search_paths_are_the_same(monkeypatch):
     reference, embeddings = grown(400, seed=1)
     q = reference.query(embeddings[200:205])
     expected = reference.trace(q)
-    monkeypatch.setattr(reference._index, '_max_exact', 300)
+    monkeypatch.setattr(reference._index, '_max_size', 300)
     node = reference.add_node(embeddings[0])  # makes the index an approximate one
     reference.remove_node(node)
     found = reference.trace(q)
