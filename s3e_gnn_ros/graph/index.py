@@ -108,10 +108,12 @@ class GrowingIndex:
         return ids[ids >= 0], found[ids >= 0]
 
     def _change(self) -> None:
-        """Find lists for the vectors that are here now."""
+        """Find lists for the vectors that are here now, unless nearly all were removed."""
         old = self._index
         ids = old.ids()
-        num_lists = max(1, min(_NUM_LISTS, len(ids) // _SAMPLES_PER_LIST))
+        if len(ids) < _SAMPLES_PER_LIST:
+            return
+        num_lists = min(_NUM_LISTS, len(ids) // _SAMPLES_PER_LIST)
         step = max(1, len(ids) // (num_lists * _SAMPLES_PER_LIST))
         try:
             index = IvfIndex(old.rows(ids[::step]), num_lists, _NUM_PROBES)

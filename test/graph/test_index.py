@@ -142,3 +142,14 @@ def test_lists_are_made_anew_for_new_places():
     after = growing._index
     growing.add(places)
     assert growing._index is after  # not before it has doubled
+
+
+def test_of_a_few_that_are_left_no_lists_are_made():
+    rng = np.random.default_rng(2)
+    growing = GrowingIndex(DIM + 1, max_exact=100)
+    ids = growing.add(vectors(100, rng))
+    growing.remove(ids[:90])
+    last = vectors(1, rng)
+    assert growing.add(last).tolist() == [100]
+    assert growing.is_exact
+    assert growing.search(queries(last), 20)[1][0, 0] == 100
