@@ -24,7 +24,8 @@ CONFIG = """
     keyframes: {min_translation_m: 0.001, min_rotation_deg: 0.1, min_interval_s: 0.0}
     features: {num_features: 150}
     retrieval: {method: bow, min_time_gap_s: 0.5, min_keyframe_gap: 4, max_candidates: 2}
-    verification: {refine_with_depth: false, ransac_iterations: 50}
+    # Of images as small as these and without depth, closures are less certain.
+    verification: {refine_with_depth: false, ransac_iterations: 50, max_sigma_m: 0.2}
     node: {reliable_inputs: true, sync_queue_size: 100}
 """
 

@@ -85,7 +85,7 @@ def solve_pnp_ransac(
         None,
         iterationsCount=iterations,
         reprojectionError=threshold,
-        confidence=0.999,
+        confidence=1.0 - 1e-9,
         flags=cv2.SOLVEPNP_AP3P,
     )
     if not found or not (np.isfinite(rvec).all() and np.isfinite(tvec).all()):

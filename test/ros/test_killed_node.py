@@ -43,7 +43,7 @@ CONFIG = """
     keyframes: {min_translation_m: 0.001, min_rotation_deg: 0.1, min_interval_s: 0.0}
     features: {num_features: 150}
     retrieval: {method: bow, min_time_gap_s: 0.5, min_keyframe_gap: 4, max_candidates: 2}
-    verification: {refine_with_depth: false, ransac_iterations: 50}
+    verification: {refine_with_depth: false, ransac_iterations: 50, max_sigma_m: 0.2}
     node: {reliable_inputs: true, queue_size: 3}
 """
 

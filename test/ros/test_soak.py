@@ -65,6 +65,7 @@ PARAMETERS = {
     'features.num_features': 120,
     'verification.refine_with_depth': False,
     'verification.ransac_iterations': 50,
+    'verification.max_sigma_m': 0.2,
     'map.name': 'day',
     'node.solver_process': False,  # so that its memory counts, too
     'map.max_keyframes': MAX_KEYFRAMES,
