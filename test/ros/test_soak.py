@@ -47,7 +47,7 @@ IS_SHORT = NUM_KEYFRAMES < 20_000
 SETTLED = 200 if IS_SHORT else 12_000
 """Keyframes after which whatever is kept on purpose is full."""
 MAX_BLOCKS = 4.0
-MAX_BYTES = 6000.0 if IS_SHORT else 600.0
+MAX_BYTES = 12_000.0 if IS_SHORT else 600.0
 """Growth per keyframe: one of its messages kept by mistake is 30 blocks, its image 19 kB."""
 MAX_KEYFRAMES = 40 if IS_SHORT else 100
 NUM_FRAMES = 30
