@@ -85,7 +85,7 @@ def solve_pnp_ransac(
         None,
         iterationsCount=iterations,
         reprojectionError=threshold,
-        confidence=1.0 - 1e-9,
+        confidence=1.0 - 1e-9,  # of a wall two poses fit: not the first one
         flags=cv2.SOLVEPNP_AP3P,
     )
     if not found or not (np.isfinite(rvec).all() and np.isfinite(tvec).all()):

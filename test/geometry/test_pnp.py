@@ -153,3 +153,18 @@ def test_no_small_step_from_the_refined_pose_lowers_the_loss(directions):
     T, _ = refine_pose(T_a_b @ se3.expmap(rng.normal(0, 0.01, 6)), seen_by_a, seen_by_b)
     for step in 1e-5 * np.vstack([np.eye(6), -np.eye(6)]):
         assert loss(T @ se3.expmap(step)) > loss(T)
+
+
+@pytest.mark.parametrize('seed', [545, 1152])
+def test_a_wall_is_not_seen_from_its_other_side(seed):
+    """Most of a small flat patch agrees with a pose turned the other way, too."""
+    rng = np.random.default_rng(seed)
+    landmarks = np.c_[rng.uniform(-0.35, 0.35, (120, 2)), 1.6 + rng.normal(0, 0.003, 120)]
+    T_a_b = se3.expmap(np.array([0.0, 0.13, 0.0, 0.35, 0.02, -0.15]))
+    seen = se3.transform_points(T_a_b, landmarks)
+    points = seen[:, :2] / seen[:, 2:] + rng.normal(0, 0.005, (120, 2))
+    is_wrong = rng.random(120) < 0.08
+    points[is_wrong] = rng.uniform(-0.5, 0.5, (is_wrong.sum(), 2))
+    found = solve_pnp_ransac(Observations(landmarks, points, 0.003), 0.0104, 500)
+    assert found is not None
+    assert se3.rotation_angle_deg(se3.inverse(T_a_b) @ found[0]) < 15.0
