@@ -56,8 +56,8 @@ class Encoder:
     ) -> Encoding:
         """Embed one image.
 
-        An image without a keypoint, as of a bare wall, has nothing to be recognised by, and two
-        of them are no closer to one another for that: its embedding is 0.
+        An image of which no keypoint can be used, as of a bare wall, has nothing to be recognised
+        by, and two of them are no closer to one another for that: its embedding is 0.
 
         Args:
             image: (H, W) grey, (H, W, 3) BGR or (H, W, 4) BGRA, uint8.
@@ -65,12 +65,13 @@ class Encoder:
             depth_m: (H, W) float32, used by the selection 'attention' where known.
 
         Raises:
-            InputError: the image has another shape or type.
+            InputError: the image has another shape or type, or the keypoints' arrays are not
+                of one length.
         """
         if features is None:
             features = self._orb.detect(image)
         encoding = self.encode(self.cut(image, features, depth_m))
-        if len(features):
+        if (encoding.keypoint_index >= 0).any():
             return encoding
         return replace(encoding, embedding=np.zeros_like(encoding.embedding))
 

@@ -16,7 +16,7 @@ from s3e_gnn_ros.encoder.completion import (
 )
 from s3e_gnn_ros.encoder.crowding import find_crowded
 from s3e_gnn_ros.encoder.image_planes import as_grey, check_image
-from s3e_gnn_ros.errors import ConfigError
+from s3e_gnn_ros.errors import ConfigError, InputError
 from s3e_gnn_ros.types import Features
 
 METHODS = ('grid', 'response', 'random', 'attention')
@@ -56,9 +56,9 @@ def select_keypoints(
 ) -> PatchKeypoints:
     """Choose exactly ``num`` points: keypoints first, completed ones (Fig. 7) where they lack.
 
-    Keypoints outside the image, or without a finite position, are left out; those nearer to the
-    border than the margin as well, unless there are no others. The same input and seed give the
-    same points.
+    Keypoints outside the image, or without a finite position, size and angle, are left out;
+    those nearer to the border than the margin as well, unless there are no others. The same
+    input and seed give the same points.
 
     Args:
         features: keypoints of the image, any number.
@@ -74,7 +74,7 @@ def select_keypoints(
 
     Raises:
         ConfigError: unknown method, or less than one point asked for.
-        InputError: an image of another shape or type.
+        InputError: an image of another shape or type, or arrays that are not of one length.
     """
     if method not in METHODS:
         raise ConfigError(f'selection of keypoints is {method!r} instead of one of {METHODS}')
@@ -82,21 +82,24 @@ def select_keypoints(
         raise ConfigError(f'number of patches is {num} instead of at least 1')
     size = check_image(image)
     rng = np.random.default_rng(rng_seed)
-    usable = _usable(features.points_px, size, margin_px)  # (N,) positions among the features
+    usable = _usable(features, size, margin_px)  # (N,) positions among the features
     if len(usable) > num:
         order = _rank(method, features, usable, image, depth_m, num, rng)
         usable = usable[order[:num]]
     return _complete(features, usable, image, num, rng, margin_px)
 
 
-def _usable(
-    points_px: NDArray[np.float32], size: tuple[int, int], margin_px: float
-) -> NDArray[np.intp]:
+def _usable(features: Features, size: tuple[int, int], margin_px: float) -> NDArray[np.intp]:
     """Return which keypoints lie inside the image, and inside the margin where any does."""
     width, height = size
-    x, y = points_px.T
+    shapes = features.points_px.shape, features.sizes_px.shape, features.angles_deg.shape
+    num = len(features.points_px)
+    if shapes != ((num, 2), (num,), (num,)) or features.responses.shape != (num,):
+        raise InputError(f'points, sizes and angles of keypoints are {shapes}')
+    x, y = features.points_px.T
     # NaN compares as outside.
     inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+    inside &= (features.sizes_px > 0) & np.isfinite(features.sizes_px + features.angles_deg)
     kept = inside & (x >= margin_px) & (x <= width - margin_px)
     kept &= (y >= margin_px) & (y <= height - margin_px)
     return np.flatnonzero(kept if kept.any() else inside)

@@ -8,6 +8,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from s3e_gnn_ros.embedding import check_embeddings
 from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.geometry.se3 import Pose
 from s3e_gnn_ros.graph.block_matrix import BlockMatrix
@@ -16,6 +17,7 @@ from s3e_gnn_ros.graph.gnn_config import GNNConfig
 
 _MAX_ODOMETRY = 2  # the keyframe before and the one after
 _NONE = -1
+_MAX_INT64 = np.iinfo(np.int64).max
 
 
 class EdgeKind(IntEnum):
@@ -94,14 +96,12 @@ class EmbeddingPoseGraph:
             The node's number.
 
         Raises:
-            InputError: the embedding has another shape, or a value that is not finite.
+            InputError: the embedding has another shape, or is neither of unit length nor 0; or
+                another argument cannot be used. Nothing was added then.
         """
-        embedding = np.asarray(embedding)
-        if embedding.shape != (self._dim,):
-            raise InputError(f'an embedding is {embedding.shape} instead of ({self._dim},)')
-        pose = np.full((4, 4), np.nan) if T_odom_camera is None else T_odom_camera
+        pose = np.full((4, 4), np.nan) if T_odom_camera is None else np.asarray(T_odom_camera)
         nodes = self.add_nodes(
-            embedding[None],
+            np.asarray(embedding)[None],
             stamps_ns=np.array([stamp_ns]),
             sessions=np.array([session]),
             T_odom_camera=pose[None],
@@ -128,14 +128,15 @@ class EmbeddingPoseGraph:
             The numbers (N,) of the nodes, consecutive.
 
         Raises:
-            InputError: the embeddings have another shape, or a value that is not finite; nothing
-                was added then.
+            InputError: the embeddings have another shape, or one is neither of unit length nor
+                0; or another argument cannot be used. Nothing was added then.
         """
-        num = len(stamps_ns)
-        if embeddings.shape != (num, self._dim):
-            raise InputError(f'embeddings are {embeddings.shape} instead of ({num}, {self._dim})')
-        if not np.isfinite(embeddings).all():
-            raise InputError('an embedding holds values that are not finite')
+        num = len(embeddings)
+        check_embeddings(embeddings, (num, self._dim))
+        if T_odom_camera.shape != (num, 4, 4) or T_odom_camera.dtype.kind not in 'fiu':
+            raise InputError(f'poses are {T_odom_camera.shape} instead of ({num}, 4, 4)')
+        stamps_ns = _whole_numbers('stamps', stamps_ns, num)
+        sessions = _whole_numbers('sessions', sessions, num)
         first = self.num_ids
         self._embeddings.append(embeddings)
         self._poses.append(T_odom_camera[:, :3].reshape(num, 12))
@@ -336,6 +337,17 @@ class EmbeddingPoseGraph:
         if node not in self:
             raise InputError(f'the embedding pose graph has no node {node}')
         return self._adjacency.row(node)
+
+
+def _whole_numbers(what: str, values: NDArray[np.integer], num: int) -> NDArray[np.int64]:
+    """Return (N,) numbers as int64.
+
+    Raises:
+        InputError: another shape, no whole numbers, or one that is too large.
+    """
+    if values.shape != (num,) or values.dtype.kind not in 'iu' or (values > _MAX_INT64).any():
+        raise InputError(f'{what} {values.tolist()} are not {num} whole numbers of 64 bits')
+    return values.astype(np.int64)
 
 
 def _first_of_each(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from s3e_gnn_ros.embedding import are_embeddings
 from s3e_gnn_ros.map_store.damage import DamageError
 from s3e_gnn_ros.map_store.records import MapRows, SessionRow
 from s3e_gnn_ros.map_store.values import session_from_sql
@@ -103,11 +104,8 @@ def _read_embeddings(
     if num_bytes > _MAX_EMBEDDING_BYTES or any(len(blob) != num_bytes for blob in blobs):
         raise DamageError('its embeddings differ in length')
     values = np.frombuffer(b''.join(blobs), '<f4').astype(np.float32).reshape(len(blobs), -1)
-    # Of unit length: anything else is a flipped bit, and would win every comparison.
-    with np.errstate(over='ignore', invalid='ignore'):
-        lengths = np.linalg.norm(values, axis=1)
-    if not (np.abs(lengths - 1) < 0.01).all():
-        raise DamageError('an embedding is not of unit length')
+    if not are_embeddings(values).all():
+        raise DamageError('an embedding is neither of unit length nor 0')
     if not np.isin(with_embedding, seqs).all():
         raise DamageError('an embedding is of no keyframe')
     if len(values) == len(seqs):

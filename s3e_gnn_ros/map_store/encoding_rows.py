@@ -7,6 +7,7 @@ import sqlite3
 import numpy as np
 from numpy.typing import NDArray
 
+from s3e_gnn_ros.embedding import check_embeddings
 from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.loop_closure.view import PatchDescriptors
 from s3e_gnn_ros.map_store import schema
@@ -33,16 +34,15 @@ def insert_encoding(
     """Write embedding (D,) and patches of a keyframe, beside those of other weights.
 
     Raises:
-        InputError: the embedding is not of unit length.
+        InputError: the embedding has another shape, or is neither of unit length nor 0.
     """
     if embedding is None and patches is None:
         return
     vector = None
     if embedding is not None:
-        with np.errstate(over='ignore', invalid='ignore'):
-            length = float(np.linalg.norm(embedding))
-        if embedding.ndim != 1 or not abs(length - 1) < 0.01:
-            raise InputError(f'an embedding of shape {embedding.shape} is not of unit length')
+        if embedding.ndim != 1:
+            raise InputError(f'an embedding has shape {embedding.shape} instead of (D,)')
+        check_embeddings(embedding[None], (1, len(embedding)))
         vector = embedding.astype('<f4').tobytes()
     packed = None if patches is None else encode_patches(patches)
     connection.execute(

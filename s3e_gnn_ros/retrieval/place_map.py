@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from s3e_gnn_ros.embedding import check_embeddings
 from s3e_gnn_ros.encoder.weights import Weights, load_weights
 from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.geometry.se3 import Pose
@@ -93,8 +94,10 @@ class PlaceMap:
             The keyframe's number.
 
         Raises:
-            InputError: the embedding has another shape, or a value that is not finite.
+            InputError: the embedding has another shape, or is neither of unit length nor 0; or
+                another argument cannot be used. Nothing was added then.
         """
+        embedding = np.asarray(embedding)
         recent, of_recent = self._recent(session)
         node = self.reference.add_node(
             embedding, stamp_ns=stamp_ns, session=session, T_odom_camera=T_odom_camera
@@ -129,12 +132,16 @@ class PlaceMap:
             The numbers (N,) of the keyframes, consecutive.
 
         Raises:
-            InputError: the embeddings have another shape, or a value that is not finite.
+            InputError: the embeddings have another shape, or one is neither of unit length nor
+                0; a loop is of no keyframe; or another argument cannot be used. Nothing was
+                added then.
         """
+        loops = loops.reshape(-1, 2)
+        _check_loops(loops, len(embeddings))
         nodes = self.reference.add_nodes(
             embeddings, stamps_ns=stamps_ns, sessions=sessions, T_odom_camera=T_odom_camera
         )
-        edges, kinds = [nodes[loops].reshape(-1, 2)], [EdgeKind.LOOP] * len(loops)
+        edges, kinds = [nodes[loops]], [EdgeKind.LOOP] * len(loops)
         for session in dict.fromkeys(sessions.tolist()):
             own = (sessions == session) & embeddings.any(axis=1)
             asked = self._chain(session, nodes[own], embeddings[own])
@@ -190,14 +197,17 @@ class PlaceMap:
             k: at most so many answers.
 
         Returns:
-            The most similar keyframes, best first; empty while the map is.
+            The most similar keyframes, best first, none whose embedding is 0; empty while the
+            map is, and when the newest image's embedding is 0.
 
         Raises:
-            InputError: no embedding, or one of another shape.
+            InputError: no embedding, one of another shape, or neither of unit length nor 0.
         """
         window = self._window(embeddings)
+        if not window[-1].any():
+            return []
         scores = self.scores(window)
-        alive = self.reference.graph.node_ids()
+        alive = self._seeing()
         best = alive[np.argsort(-scores[alive], kind='stable')[:k]]
         similarity = self._calibration.probability(scores[best])
         overlap = self._calibration.overlap(scores[best])
@@ -219,8 +229,8 @@ class PlaceMap:
             window: (W, D) successive embeddings, oldest first.
 
         Returns:
-            (N,) float32; the lowest possible value for keyframes that were removed, and for all
-            while the newest embedding is 0.
+            (N,) float32; the lowest possible value for keyframes that were removed or whose
+            embedding is 0, and for all while the newest embedding is 0.
         """
         newest = window[-1]
         if not newest.any():
@@ -228,7 +238,7 @@ class PlaceMap:
         if self._use_gnn:
             seen = window[window.any(axis=1)]
             return self.reference.trace(self.reference.query(seen[-self.config.window :]))
-        nodes = self.reference.graph.node_ids()
+        nodes = self._seeing()
         cosine = np.full(len(self), -1.0, dtype=np.float32)
         cosine[nodes] = self.reference.graph.embeddings(nodes) @ newest
         return cosine
@@ -241,12 +251,27 @@ class PlaceMap:
         nodes = np.array(self._sessions.get(session, []), dtype=np.int64)
         return nodes, self.reference.graph.embeddings(nodes)
 
+    def _seeing(self) -> NDArray[np.int64]:
+        """Return the keyframes that are here and have seen something."""
+        nodes = self.reference.graph.node_ids()
+        return nodes[np.logical_not(self.reference.graph.is_blank(nodes))]
+
     def _window(self, embeddings: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         dim = self.config.embedding_dim
         shapes = [np.shape(each) for each in embeddings]
         if not shapes or any(shape != (dim,) for shape in shapes):
             raise InputError(f'a query has embeddings of {shapes} instead of ({dim},) each')
-        return np.stack([np.asarray(each, np.float32) for each in embeddings])
+        window = np.stack([np.asarray(each, np.float32) for each in embeddings])
+        check_embeddings(window, (len(shapes), dim))
+        return window
+
+
+def _check_loops(loops: NDArray[np.int64], num: int) -> None:
+    is_wrong = ((loops < 0) | (loops >= num)).any(axis=1) | (loops[:, 0] == loops[:, 1])
+    if is_wrong.any():
+        raise InputError(
+            f'loop {loops[is_wrong][0].tolist()} does not join two of {num} keyframes'
+        )
 
 
 def load_gnn(weights: Weights) -> ReferenceGNN:

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s3e_gnn_ros import msg
+from s3e_gnn_ros.embedding import check_embeddings
+from s3e_gnn_ros.encoder.completion import ORB_SIZE_PX
 from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.ros import conversions as conv
 from s3e_gnn_ros.types import (
@@ -72,8 +74,8 @@ def keyframe_summary(keyframe: Keyframe, odom_frame: str, camera_frame: str) -> 
 def keyframe_from_message(message: msg.KeyFrame) -> Keyframe:
     """Return the keyframe; a message without an image gives an image of no pixels.
 
-    Sizes, angles, responses and the encoder's local descriptors do not travel and come back as
-    zero or empty.
+    Sizes, angles, responses and the encoder's local descriptors do not travel: sizes come back
+    as those of ORB's finest scale, the others as zero or empty.
 
     Raises:
         InputError: a pose, camera, image or array that makes no sense.
@@ -101,11 +103,7 @@ def _encoding(message: msg.KeyFrame) -> Encoding | None:
     embedding = np.asarray(message.embedding, dtype=np.float32)
     if len(embedding) == 0:
         return None
-    # Of unit length, as in maps: anything else would win, or lose, every comparison.
-    with np.errstate(over='ignore', invalid='ignore'):
-        length = float(np.linalg.norm(embedding))
-    if not abs(length - 1.0) < 0.01:
-        raise InputError(f'the embedding of a keyframe has length {length:g} instead of 1')
+    check_embeddings(embedding[None], (1, len(embedding)))
     return Encoding(
         embedding,
         np.zeros((0, 0), np.float32),
@@ -213,7 +211,7 @@ def _features(message: msg.KeyFrame) -> Features:
     return Features(
         points_px=points_px,
         points_normalised=_rows(message, 'keypoints_normalised', 2, np.float64, N),
-        sizes_px=np.zeros(N, np.float32),
+        sizes_px=np.full(N, ORB_SIZE_PX, np.float32),  # the message does not say
         angles_deg=np.zeros(N, np.float32),
         responses=np.zeros(N, np.float32),
         descriptors=_rows(message, 'descriptors', 32, np.uint8, N),

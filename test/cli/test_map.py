@@ -2,10 +2,13 @@
 
 import json
 
+import cv2
+import numpy as np
 import pytest
 from synthetic import out_and_back, write_seven_scenes
 
 from s3e_gnn_ros.cli.main import main
+from s3e_gnn_ros.map_store.store import MapStore
 
 SETTINGS = """
 /**:
@@ -121,3 +124,24 @@ def test_a_damaged_map_is_listed_with_its_problem(room, capsys, tmp_path):
     assert run(tmp_path, 'list') == 0
     assert capsys.readouterr().out.startswith('broken: ')
     assert run(tmp_path, 'info', 'broken') == 2
+
+
+def test_a_map_holds_images_of_a_bare_wall(tmp_path, capsys):
+    """They have no keypoint, and an embedding of 0."""
+    poses = out_and_back(12)
+    recording = write_seven_scenes(tmp_path / 'recording', poses, numbers_apart=30)
+    for number in (4, 5, 9):
+        path = recording / f'frame-{30 * number:06d}.color.png'
+        cv2.imwrite(str(path), np.full_like(cv2.imread(str(path)), 127))
+    for session, name in enumerate(('walls', 'again'), 1):
+        words = ('--odometry', 'groundtruth', '--session', str(session))
+        assert run(tmp_path, 'build', *words, str(recording), name) == 0
+    with MapStore.open(tmp_path / 'walls.s3emap', read_only=True) as store:
+        embeddings = store.rows().embeddings
+    is_blank = np.logical_not(embeddings.any(axis=1))
+    assert is_blank.any()
+    assert np.allclose(np.linalg.norm(embeddings[~is_blank], axis=1), 1.0, atol=1e-3)
+    capsys.readouterr()
+    assert run(tmp_path, 'merge', 'walls', 'again', 'both', '--json') == 0
+    out = capsys.readouterr().out
+    assert json.loads(out[out.index('{') :])['new_closures'] > 0

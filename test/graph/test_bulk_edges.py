@@ -16,7 +16,7 @@ CONFIG = GNNConfig(embedding_dim=4, max_covisible=2, max_loops=1)
 def make_graph(num):
     graph = EmbeddingPoseGraph(CONFIG)
     graph.add_nodes(
-        np.ones((num, 4), np.float32),
+        np.full((num, 4), 0.5, np.float32),
         stamps_ns=np.arange(num),
         sessions=np.full(num, 2**62),
         T_odom_camera=np.tile(np.eye(4), (num, 1, 1)),

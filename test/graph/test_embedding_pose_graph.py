@@ -91,10 +91,38 @@ def test_errors_name_the_node():
         graph.remove_edge(0, 1)
     with pytest.raises(InputError, match='with itself'):
         graph.add_edge(0, 0, EdgeKind.LOOP)
-    with pytest.raises(InputError, match=r'\(3,\) instead of \(4,\)'):
-        graph.add_node(np.zeros(3))
-    with pytest.raises(InputError, match='not finite'):
-        graph.add_node(np.array([1.0, 0.0, np.nan, 0.0]))
+
+
+GOOD = np.array([1.0, 0.0, 0.0, 0.0])
+
+
+@pytest.mark.parametrize(
+    ('embedding', 'arguments', 'words'),
+    [
+        (np.zeros(3), {}, r'\(1, 3\) float64 instead of \(1, 4\)'),
+        (np.array(['a', 'b', 'c', 'd']), {}, 'instead of'),
+        (np.array([1.0, 0.0, np.nan, 0.0]), {}, 'length nan'),
+        (2 * GOOD, {}, 'length 2 instead of 1 or 0'),
+        (1e5 * GOOD, {}, 'length 100000'),  # float16 would make it infinite
+        (GOOD, {'T_odom_camera': np.eye(3)}, r'\(1, 3, 3\) instead of \(1, 4, 4\)'),
+        (GOOD, {'stamp_ns': 2**70}, '1180591620717411303424'),
+        (GOOD, {'stamp_ns': 2**63}, '9223372036854775808'),
+        (GOOD, {'session': 1.5}, r'sessions \[1.5\]'),
+    ],
+)
+def test_a_node_that_cannot_be_added_leaves_nothing_behind(embedding, arguments, words):
+    graph = EmbeddingPoseGraph(GNNConfig(embedding_dim=4))
+    graph.add_node(GOOD)
+    with pytest.raises(InputError, match=words):
+        graph.add_node(embedding, **arguments)
+    assert graph.num_ids == len(graph) == 1
+    last = np.array([0.0, 0.6, 0.8, 0.0])
+    node = graph.add_node(last, stamp_ns=7, session=3, T_odom_camera=np.diag([1.0, -1, -1, 1]))
+    assert node == 1
+    ids = np.array([node])
+    np.testing.assert_allclose(graph.embeddings(ids)[0], last, atol=1e-3)
+    assert (graph.stamps_ns(ids)[0], graph.sessions(ids)[0]) == (7, 3)
+    assert np.array_equal(graph.poses(ids)[0], np.diag([1.0, -1, -1, 1]))
 
 
 def test_block_matrix_over_many_blocks():

@@ -141,7 +141,7 @@ def test_one_keyframe_or_no_weight_is_u_itself():
 def test_an_empty_map_answers_with_nothing():
     reference = ReferenceGraph(build_gnn(GNNConfig(embedding_dim=16)).eval())
     assert reference.trace(reference.query(np.ones((3, 16), np.float32))).shape == (0,)
-    node = reference.add_node(np.ones(16))
+    node = reference.add_node(np.full(16, 0.25))
     reference.remove_node(node)
     assert reference.trace(reference.query(np.ones((3, 16), np.float32))).tolist() == [0.0]
 
@@ -157,7 +157,7 @@ def test_an_index_that_compared_nothing_answers_with_nothing(monkeypatch):
 def test_edges_by_kind():
     graph = EmbeddingPoseGraph(GNNConfig(embedding_dim=2))
     for _ in range(4):
-        graph.add_node(np.ones(2))
+        graph.add_node(np.array([0.6, 0.8]))
     graph.add_edge(0, 1, EdgeKind.ODOMETRY)
     graph.add_edge(0, 2, EdgeKind.COVISIBLE)
     graph.add_edge(1, 3, EdgeKind.LOOP)

@@ -128,7 +128,7 @@ def test_empty_and_removed():
     q = reference.query(np.ones((1, DIM), dtype=np.float32))
     assert reference.similarities(q).shape == (1, 0)
     assert reference.search(q, 2)[1].tolist() == [[-1, -1]]
-    reference.add_node(np.ones(DIM))
+    reference.add_node(np.full(DIM, DIM**-0.5))
     reference.remove_node(0)
     assert reference.similarities(q).tolist() == [[0.0]]
     assert len(reference) == 0

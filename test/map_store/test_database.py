@@ -166,7 +166,7 @@ def test_random_bytes_may_flip_anywhere(tmp_path):
         "UPDATE keyframe SET stamp_ns = 'soon'",
         "UPDATE keyframe SET keyframe_id = 'first' WHERE keyframe_id = 0",
         "UPDATE origin SET session = 'one'",
-        'UPDATE encoding SET embedding = zeroblob(64)',
+        "UPDATE encoding SET embedding = x'" + '0000803f' * 16 + "'",  # of length 4
         'UPDATE encoding SET embedding = zeroblob(63) WHERE seq = 1',
         "UPDATE encoding SET embedding = 'text'",
     ],

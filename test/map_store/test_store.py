@@ -118,6 +118,16 @@ def test_closures_come_back_with_stamps_and_robots(store):
     assert is_same(found, dataclasses.replace(closure, query_robot_id='b', match_robot_id='a'))
 
 
+def test_the_embedding_of_a_bare_wall_is_kept(store):
+    wall = dataclasses.replace(make_keyframe(0), embedding=np.zeros(16, np.float32))
+    other = make_keyframe(1)
+    store.add(wall)
+    store.add(other)
+    store.close()
+    with MapStore.open(store.path, read_only=True) as again:
+        assert np.array_equal(again.rows().embeddings, [wall.embedding, other.embedding])
+
+
 def test_keyframe_and_closures_are_one_transaction(store):
     store.add(make_keyframe(0))
     with pytest.raises(InputError, match='needs keyframe 1/7, which the map does not hold'):
@@ -135,7 +145,8 @@ def test_keyframe_and_closures_are_one_transaction(store):
         {'T_odom_camera': np.eye(3)},
         {'T_map_camera': np.full((4, 4), np.inf)},
         {'embedding': np.full(16, np.nan, np.float32)},
-        {'embedding': np.zeros(16, np.float32)},
+        {'embedding': np.full(16, 0.5, np.float32)},
+        {'embedding': np.full((2, 8), 0.25, np.float32)},
         {'thumbnail': np.zeros((0, 0), np.uint8)},
     ],
 )

@@ -98,9 +98,43 @@ def test_a_query_of_another_shape_is_refused(weights, query):
         place_map.query(query)
 
 
-def test_an_embedding_that_is_not_finite_is_refused(weights):
-    with pytest.raises(InputError, match='not finite'):
-        PlaceMap(weights).add(np.full(DIM, np.nan, np.float32))
+@pytest.mark.parametrize('value', [np.nan, np.inf, 1e5, 1.0])
+def test_what_is_no_embedding_is_neither_added_nor_asked_for(weights, value):
+    place_map = PlaceMap(weights)
+    good = places(1)[0]
+    wrong = np.full(DIM, value, np.float32)
+    with pytest.raises(InputError, match='instead of 1 or 0'):
+        place_map.add(wrong)
+    assert len(place_map) == 0
+    place_map.add(good.tolist())  # a list will do
+    with pytest.raises(InputError, match='instead of 1 or 0'):
+        place_map.query([good, wrong])
+    assert [match.node for match in place_map.query([good])] == [0]
+
+
+@pytest.mark.parametrize('loop', [[0, 3], [-1, 0], [1, 1]])
+def test_a_loop_of_no_keyframe_restores_nothing(weights, loop):
+    place_map = PlaceMap(weights)
+    with pytest.raises(InputError, match=f'loop \\[{loop[0]}, {loop[1]}\\]'):
+        place_map.restore(
+            places(3),
+            stamps_ns=np.arange(3),
+            sessions=np.zeros(3, np.int64),
+            T_odom_camera=np.full((3, 4, 4), np.nan),
+            loops=np.array([loop]),
+        )
+    assert len(place_map) == 0
+
+
+@pytest.mark.parametrize('use_gnn', [True, False])
+def test_blank_images_are_no_answers_and_get_none(weights, use_gnn):
+    place_map = PlaceMap(weights, use_gnn)
+    embeddings = with_blanks(12)
+    for embedding in embeddings:
+        place_map.add(embedding)
+    found = place_map.query([-embeddings[1]], k=12)  # less like anything than nothing at all
+    assert sorted(match.node for match in found) == [n for n in range(12) if n not in (4, 9)]
+    assert place_map.query([embeddings[1], embeddings[4]]) == []
 
 
 def with_blanks(num):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -18,6 +20,7 @@ from s3e_gnn_ros.geometry.camera import PinholeCamera
 from s3e_gnn_ros.ros import loop_messages as lm
 from s3e_gnn_ros.types import (
     Candidate,
+    Encoding,
     Features,
     Frame,
     Keyframe,
@@ -99,7 +102,7 @@ def make_keyframe(num_features: int, has_depth: bool) -> Keyframe:
     features = Features(
         points_px=rng.random((N, 2), np.float32),
         points_normalised=rng.random((N, 2)).astype(np.float32).astype(np.float64),
-        sizes_px=np.zeros(N, np.float32),
+        sizes_px=np.full(N, 31.0, np.float32),
         angles_deg=np.zeros(N, np.float32),
         responses=np.zeros(N, np.float32),
         descriptors=rng.integers(0, 256, (N, 32)).astype(np.uint8),
@@ -162,7 +165,21 @@ def test_a_covariance_of_zeros_is_refused():
         lm.closure_from_message(message)
 
 
-@pytest.mark.parametrize('factor', [0.0, 0.5, 1e30, float('nan')])
+def test_the_embedding_of_a_bare_wall_survives():
+    wall = Encoding(
+        np.zeros(4, np.float32),
+        np.zeros((0, 0), np.float32),
+        np.zeros((0, 2), np.float32),
+        np.zeros(0, np.intp),
+    )
+    keyframe = dataclasses.replace(make_keyframe(0, False), encoding=wall)
+    message = lm.keyframe_to_message(keyframe, 'odom', 'camera', with_images=False)
+    back = lm.keyframe_from_message(message)
+    assert back.encoding is not None
+    assert back.encoding.embedding.tolist() == [0.0] * 4
+
+
+@pytest.mark.parametrize('factor', [1e-3, 0.5, 1e30, float('nan')])
 def test_an_embedding_that_is_not_of_unit_length_is_refused(factor):
     """It would win, or lose, every comparison."""
     vector = np.full(4, 0.5, np.float32)

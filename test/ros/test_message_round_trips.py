@@ -277,7 +277,7 @@ def keyframes(draw):
     features = Features(
         points_px=table(2, np.float32, FLOATS),
         points_normalised=table(2, np.float64, FLOATS),
-        sizes_px=np.zeros(N, np.float32),
+        sizes_px=np.full(N, 31.0, np.float32),
         angles_deg=np.zeros(N, np.float32),
         responses=np.zeros(N, np.float32),
         descriptors=table(32, np.uint8, None),
