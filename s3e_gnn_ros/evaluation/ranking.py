@@ -13,6 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from s3e_gnn_ros.errors import InputError
 
+NO_POSITIVE = np.iinfo(np.int64).max
+"""Stands for the number of candidates before a positive where there is none."""
+
 
 @dataclass(frozen=True, eq=False)
 class PrecisionRecall:
@@ -84,33 +87,48 @@ def max_recall_at_full_precision(
     return float(np.max(curve.recall[curve.precision == 1.0], initial=0.0))
 
 
-def recall_at_k(similarity: ArrayLike, is_positive: ArrayLike, k: int) -> float:
-    """Return the share of queries with a positive among their k best; NaN without any positive.
+def num_before_positive(similarity: ArrayLike, is_positive: ArrayLike) -> NDArray[np.int64]:
+    """Count the false candidates of each query that are placed before its best positive.
 
-    A false candidate that ties with the best positive is placed before it.
+    One that ties with the best positive is placed before it.
 
     Args:
         similarity: (Q, N) of each query to each candidate; NaN leaves the candidate out.
-        is_positive: (Q, N) bool. Queries without a positive are left out.
-        k: at least 1.
+        is_positive: (Q, N) bool.
+
+    Returns:
+        (Q,), ``NO_POSITIVE`` for queries without a positive.
 
     Raises:
-        InputError: shapes differ, or k is below 1.
+        InputError: shapes differ.
     """
     scores = np.atleast_2d(np.asarray(similarity, dtype=np.float64))
     positive = np.atleast_2d(np.asarray(is_positive, dtype=bool))
     if scores.shape != positive.shape:
         raise InputError(f'similarity has shape {scores.shape}, is_positive {positive.shape}')
-    if k < 1:
-        raise InputError(f'k is {k} instead of at least 1')
     known = np.isfinite(scores)
     positive = positive & known  # a copy: the caller keeps his
-    asked = positive.any(axis=1)
-    if not asked.any():
-        return float('nan')
-    best = np.where(positive, scores, -np.inf).max(axis=1, keepdims=True)  # (Q, 1)
+    best = np.where(positive, scores, -np.inf).max(
+        axis=1, keepdims=True, initial=-np.inf
+    )  # (Q, 1)
     num_before = (known & ~positive & (np.where(known, scores, -np.inf) >= best)).sum(axis=1)
-    return float((num_before[asked] < k).mean())
+    return np.where(positive.any(axis=1), num_before, NO_POSITIVE).astype(np.int64)
+
+
+def recall_at_k(num_before: NDArray[np.int64], k: int) -> float:
+    """Return the share of queries with a positive among their k best; NaN without any positive.
+
+    Args:
+        num_before: (Q,) from :func:`num_before_positive`. Queries without a positive are left out.
+        k: at least 1.
+
+    Raises:
+        InputError: k is below 1.
+    """
+    if k < 1:
+        raise InputError(f'k is {k} instead of at least 1')
+    asked = num_before[num_before != NO_POSITIVE]
+    return float((asked < k).mean()) if len(asked) else float('nan')
 
 
 def _ranked(

@@ -50,12 +50,24 @@ def build_experiment(
     extractor = OrbExtractor(features)
     progress(f'{path.name}: images')
     if options.labels is None:
-        experiment = _from_recording(open_for_truth(path), options, extractor)
+        experiment = _from_recording(path, options, extractor)
     else:
         experiment = _from_labels(path, read_labels(options.labels), options, extractor)
     if not (experiment.relevance == POSITIVE).any():
         raise RecordingError(f"nothing in '{path}' is seen twice: there is nothing to retrieve")
     return experiment
+
+
+def experiment_name(path: Path, options: RetrievalOptions) -> str:
+    """Return the name :func:`build_experiment` gives, without reading images.
+
+    Raises:
+        RecordingError: it is a recording that cannot be read, or holds no true poses.
+    """
+    if options.labels is None:
+        return open_for_truth(path).name
+    folder = path.resolve()
+    return folder.name if options.database is None else f'{folder.parent.name}_{folder.name}'
 
 
 def open_for_truth(path: Path) -> Recording:
@@ -77,10 +89,10 @@ def open_for_truth(path: Path) -> Recording:
     return recording
 
 
-def _from_recording(
-    recording: Recording, options: RetrievalOptions, extractor: OrbExtractor
-) -> Experiment:
-    items = recording_items(recording.name, keyframes(recording), extractor)
+def _from_recording(path: Path, options: RetrievalOptions, extractor: OrbExtractor) -> Experiment:
+    recording = open_for_truth(path)
+    source = str(path.resolve())
+    items = recording_items(recording.name, source, keyframes(recording), extractor)
     truth = true_pairs(items)
     may_match = _is_older(items, options.min_gap)
     return Experiment(
@@ -108,9 +120,8 @@ def _from_labels(
         queries = database = _separate_drives(queries, asked)
     relevance = label_relevance(asked, known, options.nearness)
     may_match &= relevance != JUNK
-    name = path.resolve().name
     return Experiment(
-        name=name if options.database is None else f'{path.resolve().parent.name}_{name}',
+        name=experiment_name(path, options),
         queries=queries,
         database=database,
         may_match=may_match,

@@ -10,7 +10,11 @@ from s3e_gnn_ros.config import Config, VerificationConfig
 from s3e_gnn_ros.encoder.features import OrbExtractor
 from s3e_gnn_ros.errors import ConfigError, InputError
 from s3e_gnn_ros.evaluation.files import make_directory
-from s3e_gnn_ros.evaluation.retrieval_build import build_experiment, open_for_truth
+from s3e_gnn_ros.evaluation.retrieval_build import (
+    build_experiment,
+    experiment_name,
+    open_for_truth,
+)
 from s3e_gnn_ros.evaluation.retrieval_degradations import parse_variant
 from s3e_gnn_ros.evaluation.retrieval_experiment import Experiment
 from s3e_gnn_ros.evaluation.retrieval_images import Progress
@@ -53,18 +57,19 @@ def evaluate_retrieval(
         ``recordings``: the metrics of each, as in its metrics.json.
 
     Raises:
-        ConfigError: a method or variant is unknown.
+        ConfigError: a method or variant is unknown, or two recordings have one name.
         InputError: images, labels or weights cannot be read, or the folder cannot be written.
         RecordingError: a recording cannot be read, or lacks what is needed.
     """
     config = Config() if config is None else config
     variants = [parse_variant(name) for name in options.variants]
     _check(options)
+    places = _places(recordings, directory, options)
     methods = [make_method(name, config, options.min_gap) for name in options.methods]
     weights = _weights(options, config)
     make_directory(directory)  # a folder that cannot be written is said before the work
     results = []
-    for path in recordings:
+    for path, place in zip(recordings, places, strict=True):
         experiment = build_experiment(path, options, config.features, progress)
         for method in methods:
             method.embedding_ms.clear()
@@ -81,7 +86,6 @@ def evaluate_retrieval(
         )
         outcome = run.run(variants)
         located = _relocalise(path, experiment, methods, options, config, progress)
-        place = directory if len(recordings) == 1 else directory / _folder(experiment.name)
         results.append(write_outcome(outcome, place, located))
     return {'recordings': results}
 
@@ -138,5 +142,17 @@ def _check(options: RetrievalOptions) -> None:
             raise InputError(f"variant '{name}' needs poses, not a label file")
 
 
-def _folder(name: str) -> str:
-    return name.replace('/', '_')
+def _places(recordings: Sequence[Path], directory: Path, options: RetrievalOptions) -> list[Path]:
+    """Return the folder of each recording's results, before minutes are spent on the first."""
+    if len(recordings) == 1:
+        return [directory]
+    taken: dict[Path, Path] = {}
+    for path in recordings:
+        place = directory / experiment_name(path, options).replace('/', '_')
+        if place in taken:
+            raise ConfigError(
+                f"recordings '{taken[place]}' and '{path}' have one name, and both results "
+                f"would go to '{place}': evaluate them one by one"
+            )
+        taken[place] = path
+    return list(taken)

@@ -15,7 +15,6 @@ from s3e_gnn_ros.evaluation.retrieval_degradations import Variant, degrade
 from s3e_gnn_ros.evaluation.retrieval_images import replace_images
 from s3e_gnn_ros.evaluation.retrieval_item import Item
 from s3e_gnn_ros.evaluation.retrieval_relevance import (
-    JUNK,
     NEGATIVE,
     add_distractors,
     bar_where,
@@ -65,13 +64,12 @@ class Experiment:
     distractors: list[Item] = field(default_factory=list)
     truth: Truth | None = None
 
-    @property
-    def everything(self) -> list[Item]:
-        """Database and distractors, M + D."""
-        return self.database + self.distractors
+    def database_in(self, variant: Variant) -> list[Item]:
+        """Return what a variant's queries are compared with: M images, or M + D with ``dis``."""
+        return self.database + self.distractors if variant.has_distractors else self.database
 
     def relevance_in(self, variant: Variant) -> NDArray[np.int8]:
-        """Return (Q, M + D): with the variant's bars; distractors are junk where it has none."""
+        """Return the relevance (Q, N) of :meth:`database_in`, with the variant's bars."""
         relevance = self.relevance
         if variant.min_rotation_deg > 0 and self.truth is not None:
             is_barred = self.truth.rotation_deg < variant.min_rotation_deg
@@ -81,7 +79,9 @@ class Experiment:
     def revisits(
         self, variant: Variant, min_overlap: float, low: float, high: float
     ) -> NDArray[np.int8]:
-        """Return (Q, M + D) in which only matches seen from ``low`` to ``high`` deg are right.
+        """Return (Q, N) in which only matches seen from ``low`` to ``high`` deg are right.
+
+        The columns are those of :meth:`database_in`.
 
         Args:
             variant: bars and distractors.
@@ -109,11 +109,9 @@ class Experiment:
         )
 
     def _with_distractors(self, relevance: NDArray[np.int8], variant: Variant) -> NDArray[np.int8]:
-        num = len(self.distractors)
-        if variant.has_distractors:
-            return add_distractors(relevance, num)
-        nothing = np.full((len(relevance), num), JUNK, dtype=np.int8)
-        return np.hstack([relevance, nothing])
+        if not variant.has_distractors:
+            return relevance
+        return add_distractors(relevance, len(self.distractors))
 
 
 def true_pairs(items: Sequence[Item]) -> Truth:

@@ -50,7 +50,7 @@ class ImageFolder:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.name = folder.resolve().name
+        self._source = str(folder.resolve())
         self._files = image_files(folder)
 
     def items(self, extractor: OrbExtractor) -> list[Item]:
@@ -68,7 +68,7 @@ class ImageFolder:
             raise InputError(f"cannot read image '{path}': {err}") from err
         frame = Frame(index * _STEP_NS, image, nominal_camera(*image.shape[1::-1]))
         name = f'{path.resolve().parent.name}/{path.name}'
-        return Item(frame, extractor.extract(frame), self.name, index, name)
+        return Item(frame, extractor.extract(frame), self._source, index, name)
 
 
 def nominal_camera(width: int, height: int) -> PinholeCamera:
@@ -98,10 +98,19 @@ def keyframes(recording: Recording) -> list[Frame]:
     return chosen
 
 
-def recording_items(name: str, frames: Sequence[Frame], extractor: OrbExtractor) -> list[Item]:
-    """Extract the features of the keyframes of a recording."""
+def recording_items(
+    name: str, source: str, frames: Sequence[Frame], extractor: OrbExtractor
+) -> list[Item]:
+    """Extract the features of the keyframes of a recording.
+
+    Args:
+        name: of the recording, in the names of its items.
+        source: what no other recording or folder has; see :class:`Item`.
+        frames: the keyframes in order.
+        extractor: of the features.
+    """
     return [
-        Item(frame, extractor.extract(frame), name, index, f'{name}/{frame.stamp_ns}')
+        Item(frame, extractor.extract(frame), source, index, f'{name}/{frame.stamp_ns}')
         for index, frame in enumerate(frames)
     ]
 

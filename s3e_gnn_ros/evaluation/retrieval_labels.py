@@ -71,7 +71,7 @@ def read_labels(path: Path) -> dict[str, Label]:
         Labels by ``folder/file`` of the image.
 
     Raises:
-        InputError: the file cannot be read, or a line of it.
+        InputError: the file cannot be read, or a line of it, or two lines are of one image.
     """
     try:
         text = read_text(path)
@@ -80,7 +80,12 @@ def read_labels(path: Path) -> dict[str, Label]:
     rows = csv.DictReader(line for line in text.splitlines() if not line.startswith('#'))
     if rows.fieldnames != HEAD:
         raise InputError(f"labels '{path}' have columns {rows.fieldnames} instead of {HEAD}")
-    return {row['image']: _label(row, path) for row in rows}
+    labels: dict[str, Label] = {}
+    for row in rows:
+        if row['image'] in labels:
+            raise InputError(f"labels '{path}' hold two lines of '{row['image']}'")
+        labels[row['image']] = _label(row, path)
+    return labels
 
 
 def _label(row: dict[str, str], path: Path) -> Label:

@@ -40,13 +40,17 @@ class SimilarityMethod(Protocol):
     ) -> NDArray[np.float32]:
         """Compare each query with each image of the database.
 
-        Which pairs count is decided afterwards. The similarity to images of one source must not
-        depend on which other sources are in the database.
+        Which of the pairs count is decided afterwards: barred ones stay in the database, as they
+        stay in a robot's map. The similarity to one image may depend on what else is in the
+        database: S3E follows paths through the whole map. So the caller hands over no image that
+        the robot would not have; what a query may not know yet of its own source is the method's
+        to leave out.
 
         Args:
             queries: one drive in order of its ``index``; a window of successive queries ends at
                 the query itself.
-            database: one or several drives, one after the other.
+            database: one or several drives, one after the other, and nothing else. Another call
+                may hand over another database; nothing of this one may be left in its answer.
 
         Returns:
             (Q, N) float32, higher is better.

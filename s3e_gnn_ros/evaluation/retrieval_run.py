@@ -29,6 +29,8 @@ from s3e_gnn_ros.evaluation.retrieval_truth import SimilarityError, similarity_e
 from s3e_gnn_ros.evaluation.retrieval_weights import MethodWeights
 from s3e_gnn_ros.evaluation.retrieval_yaw import EDGES_DEG, MIN_OVERLAP, YawRow
 
+_PLAIN = Variant('plain')
+
 
 @dataclass(frozen=True, eq=False)
 class Row:
@@ -43,8 +45,9 @@ class Row:
         num_with_positive: those that have something to find.
         curve: of the first seed, before verification.
         curve_after: the same after it.
-        similarity: (Q, M + D) of the first seed.
-        relevance: (Q, M + D).
+        similarity: (Q, N) of the first seed, computed with these N images in the database and
+            no other: the M of the experiment, and its D distractors where the variant has them.
+        relevance: (Q, N) of the same.
     """
 
     variant: Variant
@@ -69,7 +72,8 @@ class Outcome:
         yaw: by variant, where poses are known.
         similarity_error: by method, on the plain images, where overlaps are known; of the overlap
             that the similarity stands for where a method has a calibration.
-        timing_ms: by method, medians of ``embedding`` and ``query``.
+        plain_similarity: by method (Q, M), that of which this is the error.
+        timing_ms: by method, medians of ``embedding`` and ``query`` over all variants.
         weights: by learned method.
     """
 
@@ -77,12 +81,16 @@ class Outcome:
     rows: list[Row] = field(default_factory=list)
     yaw: dict[str, list[YawRow]] = field(default_factory=dict)
     similarity_error: dict[str, SimilarityError] = field(default_factory=dict)
+    plain_similarity: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     timing_ms: dict[str, dict[str, float]] = field(default_factory=dict)
     weights: Mapping[str, MethodWeights] = field(default_factory=dict)
 
 
 class ExperimentRun:
     """Evaluates methods on one experiment; each image is described once per degradation.
+
+    Variants that differ only in which pairs are barred share one similarity matrix. Those with
+    and without distractors do not: distractors must not touch a figure of a variant without them.
 
     Args:
         experiment: queries, database, truth.
@@ -115,7 +123,7 @@ class ExperimentRun:
         self._num_bootstrap = num_bootstrap
         self._progress = progress
         self._queries: dict[tuple[tuple[str, ...], int], list[Item]] = {}
-        self._matrices: dict[tuple[str, tuple[str, ...], int], NDArray[np.float32]] = {}
+        self._matrices: dict[tuple[str, tuple[str, ...], int, bool], NDArray[np.float32]] = {}
 
     def run(self, variants: Sequence[Variant]) -> Outcome:
         """Evaluate all methods on all variants.
@@ -132,6 +140,7 @@ class ExperimentRun:
         for method in self._methods:
             if self._experiment.truth is not None:
                 outcome.similarity_error[method.name] = self._similarity_error(method)
+                outcome.plain_similarity[method.name] = self._matrix(method, _PLAIN, 0)
             outcome.timing_ms[method.name] = {
                 'embedding': _median(method.embedding_ms),
                 'query': _median(method.query_ms),
@@ -141,7 +150,7 @@ class ExperimentRun:
     def _row(self, variant: Variant, method: SimilarityMethod) -> Row:
         relevance = self._experiment.relevance_in(variant)
         seeds = range(self._num_seeds if variant.degradations else 1)
-        matrices = [self._matrix(method, variant.degradations, seed) for seed in seeds]
+        matrices = [self._matrix(method, variant, seed) for seed in seeds]
         before = [find_answers(matrix, relevance) for matrix in matrices]
         draws = block_samples(len(before[0]), self._num_bootstrap)
         after = self._verified(method, matrices, relevance, variant)
@@ -169,7 +178,7 @@ class ExperimentRun:
         if method.name not in self._rerankers:
             return []
         rerank = self._rerankers[method.name].rerank
-        database = self._experiment.everything
+        database = self._experiment.database_in(variant)
         found = []
         for seed, matrix in enumerate(matrices):
             queries = self._asked(variant.degradations, seed)
@@ -183,7 +192,7 @@ class ExperimentRun:
         relevance = self._experiment.revisits(variant, MIN_OVERLAP, low, high)
         num, recall, verified = 0, {}, {}
         for method in self._methods:
-            matrix = self._matrix(method, variant.degradations, 0)
+            matrix = self._matrix(method, variant, 0)
             answers = find_answers(matrix, relevance)
             num = int(answers.has_positive.sum())
             recall[method.name] = _full_precision(answers)
@@ -195,7 +204,7 @@ class ExperimentRun:
     def _similarity_error(self, method: SimilarityMethod) -> SimilarityError:
         truth, may_match = self._experiment.truth, self._experiment.may_match
         assert truth is not None  # the caller has asked
-        similarity = self._matrix(method, (), 0)[:, : may_match.shape[1]][may_match]
+        similarity = self._matrix(method, _PLAIN, 0)[may_match]
         weights = self._weights.get(method.name)
         predicted = similarity if weights is None else weights.overlap(similarity)
         return similarity_error(predicted, truth.iou[may_match])
@@ -209,12 +218,13 @@ class ExperimentRun:
         return self._queries[key]
 
     def _matrix(
-        self, method: SimilarityMethod, degradations: tuple[str, ...], seed: int
+        self, method: SimilarityMethod, variant: Variant, seed: int
     ) -> NDArray[np.float32]:
-        key = (method.name, degradations, seed)
+        key = (method.name, variant.degradations, seed, variant.has_distractors)
         if key not in self._matrices:
-            queries = self._asked(degradations, seed)
-            self._matrices[key] = method.similarity_matrix(queries, self._experiment.everything)
+            queries = self._asked(variant.degradations, seed)
+            database = self._experiment.database_in(variant)
+            self._matrices[key] = method.similarity_matrix(queries, database)
         return self._matrices[key]
 
 

@@ -14,7 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s3e_gnn_ros.errors import InputError
-from s3e_gnn_ros.evaluation.ranking import average_precision, max_recall_at_full_precision
+from s3e_gnn_ros.evaluation.ranking import (
+    average_precision,
+    max_recall_at_full_precision,
+    num_before_positive,
+    recall_at_k,
+)
 from s3e_gnn_ros.evaluation.retrieval_relevance import JUNK, POSITIVE
 
 METRICS = (
@@ -23,7 +28,6 @@ METRICS = (
     'recall_at_1',
     'recall_at_5',
 )
-_NEVER = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +38,8 @@ class Answers:
         similarity: (Q,) of the best candidate.
         is_right: (Q,) whether it is positive; false where a wrong one is just as similar.
         has_positive: (Q,) whether there was anything to find.
-        num_before: (Q,) wrong candidates placed before the best right one.
+        num_before: (Q,) wrong candidates placed before the best right one; NO_POSITIVE where
+            there was none to find.
     """
 
     similarity: NDArray[np.float64]
@@ -83,28 +88,25 @@ def find_answers(similarity: NDArray[np.floating], relevance: NDArray[np.int8]) 
         raise InputError('a similarity is not finite')
     positive = truth == POSITIVE
     right = np.where(positive, scores, -np.inf).max(axis=1, initial=-np.inf)
-    wrong_scores = np.where((truth != JUNK) & ~positive, scores, -np.inf)
-    wrong = wrong_scores.max(axis=1, initial=-np.inf)
-    has_positive = positive.any(axis=1)
-    num_before = (wrong_scores >= right[:, None]).sum(axis=1)
+    is_wrong = (truth != JUNK) & ~positive
+    wrong = np.where(is_wrong, scores, -np.inf).max(axis=1, initial=-np.inf)
     return Answers(
         similarity=np.maximum(right, wrong),
         is_right=right > wrong,
-        has_positive=has_positive,
-        num_before=np.where(has_positive, num_before, _NEVER),
+        has_positive=positive.any(axis=1),
+        num_before=num_before_positive(np.where(truth == JUNK, np.nan, scores), positive),
     )
 
 
 def metrics(answers: Answers) -> dict[str, float]:
     """Return the value of each of ``METRICS``; NaN where no query has a positive."""
     num = int(answers.has_positive.sum())
-    before = answers.num_before[answers.has_positive]
     ranking = (answers.similarity, answers.is_right, num)
     return {
         'average_precision': average_precision(*ranking),
         'max_recall_at_full_precision': max_recall_at_full_precision(*ranking),
-        'recall_at_1': float((before < 1).mean()) if num else float('nan'),
-        'recall_at_5': float((before < 5).mean()) if num else float('nan'),
+        'recall_at_1': recall_at_k(answers.num_before, 1),
+        'recall_at_5': recall_at_k(answers.num_before, 5),
     }
 
 

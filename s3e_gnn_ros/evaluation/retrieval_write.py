@@ -35,6 +35,12 @@ def write_outcome(
 ) -> dict[str, Any]:
     """Write metrics.json, tables.md, similarity_*.npz and the figures; returns the metrics.
 
+    One ``similarity_METHOD[_VARIANT].npz`` for each method and variant (plain: without its name)
+    holds what the variant's figures follow from by :func:`find_answers`, of the first seed where
+    a degradation is drawn several times: ``similarity`` and ``relevance`` (Q, N), ``query_name``
+    and ``query_stamp_ns`` (Q,), ``database_name`` and ``database_stamp_ns`` (N,). The N columns
+    are all that was in the database: the distractors only where the variant has them.
+
     Raises:
         InputError: the folder cannot be written.
         DependencyError: matplotlib is not installed.
@@ -70,18 +76,18 @@ def file_names(methods: Iterable[str]) -> dict[str, str]:
 def _matrix_bytes(outcome: Outcome, row: Row) -> bytes:
     """Pack what :func:`find_answers` needs, of the first seed, with stamps to find images by."""
     experiment = outcome.experiment
-    num = row.similarity.shape[1] if row.variant.has_distractors else len(experiment.database)
-    stamps = [item.stamp_ns for item in experiment.database]
-    stamps += [DISTRACTOR_STAMP_NS] * len(experiment.distractors)
+    database = experiment.database_in(row.variant)
+    stamps_ns = _stamps(database)
+    stamps_ns[len(experiment.database) :] = DISTRACTOR_STAMP_NS
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,
-        similarity=row.similarity[:, :num],
+        similarity=row.similarity,
         query_stamp_ns=_stamps(experiment.queries),
-        database_stamp_ns=np.array(stamps[:num], dtype=np.int64),
-        relevance=row.relevance[:, :num],
+        database_stamp_ns=stamps_ns,
+        relevance=row.relevance,
         query_name=np.array([item.name for item in experiment.queries]),
-        database_name=np.array([item.name for item in experiment.everything[:num]]),
+        database_name=np.array([item.name for item in database]),
     )
     return buffer.getvalue()
 
@@ -93,19 +99,15 @@ def _write_figures(outcome: Outcome, directory: Path, names: Mapping[str, str]) 
         figure = precision_recall_figure(rows, f'{name}, {variant}')
         files.write_atomic(directory / f'precision_recall_{variant}.png', png_bytes(figure))
     truth = outcome.experiment.truth
-    for row in outcome.rows:
-        if truth is None or row.variant.degradations:
-            continue
-        # Only pairs that may match: the errors in the title are those of the tables.
-        true = np.where(outcome.experiment.may_match, truth.iou, np.nan)
-        figure = comparison_figure(true, _predicted(outcome, row)[:, : len(true)])
-        files.write_atomic(directory / f'overlap_{names[row.method]}.png', png_bytes(figure))
-
-
-def _predicted(outcome: Outcome, row: Row) -> NDArray[np.float32]:
-    """Return the overlap that the similarity stands for, where the method has a calibration."""
-    weights = outcome.weights.get(row.method)
-    return row.similarity if weights is None else weights.overlap(row.similarity)
+    if truth is None:
+        return
+    # Only pairs that may match, of the plain images: the errors in the title are the tables'.
+    true = np.where(outcome.experiment.may_match, truth.iou, np.nan)
+    for method, similarity in outcome.plain_similarity.items():
+        weights = outcome.weights.get(method)
+        predicted = similarity if weights is None else weights.overlap(similarity)
+        figure = comparison_figure(true, predicted)
+        files.write_atomic(directory / f'overlap_{names[method]}.png', png_bytes(figure))
 
 
 def _stamps(items: list[Item]) -> NDArray[np.int64]:

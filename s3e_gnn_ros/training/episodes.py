@@ -202,11 +202,12 @@ def _thin(rows: NDArray[np.intp], max_share: float, rng: Rng) -> NDArray[np.intp
 
 
 def _noisy(embeddings: NDArray[np.float16], noise: float, rng: Rng) -> NDArray[np.float32]:
-    """Add noise of a random strength and return to unit length."""
+    """Add noise of a random strength and return to unit length; blank ones stay 0."""
     clean = embeddings.astype(np.float32)
     strength = noise * rng.random() / np.sqrt(clean.shape[1])
-    noisy = clean + strength * rng.standard_normal(clean.shape, np.float32)
-    length = np.linalg.norm(noisy, axis=1, keepdims=True)  # 0 of an image without keypoints
+    is_seen = clean.any(axis=1, keepdims=True)  # else an image without keypoints
+    noisy = clean + strength * rng.standard_normal(clean.shape, np.float32) * is_seen
+    length = np.linalg.norm(noisy, axis=1, keepdims=True)
     return np.asarray(noisy / np.maximum(length, 1e-12), np.float32)
 
 

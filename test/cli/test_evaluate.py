@@ -139,6 +139,9 @@ def test_matrices_can_be_checked_by_others(drive, noise, tmp_path, capsys):
     assert (dis['database_stamp_ns'][-3:] == -1).all()
     assert np.array_equal(plain['database_stamp_ns'], plain['query_stamp_ns'])
     assert np.allclose(plain['similarity'], plain['similarity'].T, atol=1e-5)
+    # Bag of words compares each pair by itself: distractors change nothing of the others.
+    assert np.array_equal(plain['similarity'], dis['similarity'][:, :num])
+    assert dis['database_name'].shape == dis['database_stamp_ns'].shape == (num + 3,)
 
 
 @pytest.fixture
@@ -217,6 +220,36 @@ def test_folders_that_cannot_be_used(labelled, tmp_path, capsys):
         status, captured = run(capsys, *arguments, '--out', tmp_path / 'out')
         assert status == 2
         assert message in captured.err.splitlines()[-1]
+
+
+def test_two_recordings_of_one_name_are_refused(labelled, tmp_path, capsys):
+    folder, labels = labelled
+    other = tmp_path / 'again' / folder.name
+    other.mkdir(parents=True)
+    status, captured = run(capsys, folder, other, '--labels', labels, '--out', tmp_path / 'out')
+    assert status == 2
+    said = captured.err.splitlines()[-1]
+    assert f"recordings '{folder}' and '{other}' have one name" in said
+    assert not (tmp_path / 'out').exists()  # said before any work
+
+
+def test_two_recordings_of_different_names_get_a_folder_each(labelled, tmp_path, capsys):
+    folder, labels = labelled
+    other = tmp_path / 'others'
+    other.mkdir()
+    for path in folder.iterdir():
+        (other / path.name).write_bytes(path.read_bytes())
+    lines = labels.read_text().splitlines()
+    renamed = [line.replace('laps/', 'others/') for line in lines[1:]]
+    labels.write_text('\n'.join([*lines, *renamed]))
+    status, captured = run(
+        capsys, folder, other, '--labels', labels, '--out', tmp_path / 'out', '--min-gap', 4,
+        '--bootstrap', 0, '--no-verification',
+    )  # fmt: skip
+    assert status == 0, captured.err
+    for name in ('laps', 'others'):
+        values = json.loads((tmp_path / 'out' / name / 'metrics.json').read_text())
+        assert values['recording'] == name
 
 
 def test_an_image_without_a_label_is_named(labelled, tmp_path, capsys):

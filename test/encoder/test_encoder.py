@@ -1,11 +1,16 @@
 """The encoder that ships, on whatever a camera and a front end may send."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from s3e_gnn_ros.config import FeatureConfig
-from s3e_gnn_ros.encoder.encoder import load_encoder
+from s3e_gnn_ros.encoder.encoder import Encoder, load_encoder
+from s3e_gnn_ros.encoder.encoder_config import EncoderConfig
 from s3e_gnn_ros.encoder.features import OrbExtractor
+from s3e_gnn_ros.encoder.model import build_encoder
+from s3e_gnn_ros.encoder.weights import load_weights
 from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.types import Features
 
@@ -75,11 +80,30 @@ def test_without_a_keypoint_there_is_nothing_to_recognise(encoder):
     assert not encoder.embed(textured(480, 640), keypoints(0, 640, 480)).embedding.any()
 
 
-def test_depth_that_is_not_a_number_does_not_matter(encoder):
+@pytest.fixture(scope='module')
+def attentive():
+    """Return the encoder with the one selection that reads depth."""
+    weights = load_weights()
+    config = EncoderConfig.from_dict(weights.configuration('encoder'))
+    module = weights.build(lambda: build_encoder(config), 'encoder')
+    return Encoder(replace(config, selection='attention'), module)
+
+
+def test_depth_that_is_not_a_number_does_not_matter(attentive):
     image = textured(480, 640)
-    depth_m = np.full((480, 640), np.nan, np.float32)
-    with_depth = encoder.embed(image, depth_m=depth_m)
-    np.testing.assert_array_equal(with_depth.embedding, encoder.embed(image).embedding)
+    ramp_m = np.tile(np.linspace(1.0, 9.0, 640, dtype=np.float32), (480, 1))
+    is_known = np.random.default_rng(0).random(ramp_m.shape) < 0.5
+    # Unknown depth counts as the median: all is 4 m away then, nothing before anything else.
+    flat_m = np.where(is_known, np.float32(4.0), np.float32(np.nan))
+    unknown, flat, ramp = (
+        attentive.embed(image, depth_m=depth_m)
+        for depth_m in (np.full_like(ramp_m, np.nan), flat_m, ramp_m)
+    )
+    without = attentive.embed(image)
+    for same in (unknown, flat):
+        np.testing.assert_array_equal(same.keypoint_index, without.keypoint_index)
+        np.testing.assert_array_equal(same.embedding, without.embedding)
+    assert (ramp.keypoint_index != without.keypoint_index).any()  # depth is looked at
 
 
 def test_light_hardly_changes_the_embedding(encoder):

@@ -9,6 +9,7 @@ from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.evaluation.ranking import (
     average_precision,
     max_recall_at_full_precision,
+    num_before_positive,
     precision_recall,
     recall_at_k,
 )
@@ -104,16 +105,17 @@ def test_recall_at_k_by_hand(k, expected):
     )
     is_positive = np.array([[1, 0, 0], [0, 1, 0], [0, 1, 0], [0, 0, 0], [1, 0, 0]], dtype=bool)
     before = is_positive.copy()
-    assert recall_at_k(similarity, is_positive, k) == pytest.approx(expected)
+    num_before = num_before_positive(similarity, is_positive)
+    assert recall_at_k(num_before, k) == pytest.approx(expected)
     assert (is_positive == before).all()
 
 
 def test_recall_at_k_junk_does_not_take_a_place():
-    assert recall_at_k([[NAN, 0.5]], [[False, True]], 1) == 1.0
+    assert recall_at_k(num_before_positive([[NAN, 0.5]], [[False, True]]), 1) == 1.0
 
 
 def test_recall_at_k_without_any_positive_is_undefined():
-    assert np.isnan(recall_at_k([[0.5, 0.2]], [[False, False]], 1))
+    assert np.isnan(recall_at_k(num_before_positive([[0.5, 0.2]], [[False, False]]), 1))
 
 
 @pytest.mark.parametrize(
@@ -121,4 +123,4 @@ def test_recall_at_k_without_any_positive_is_undefined():
 )
 def test_recall_at_k_refuses(truth, k, message):
     with pytest.raises(InputError, match=message):
-        recall_at_k([[0.5, 0.2]], truth, k)
+        recall_at_k(num_before_positive([[0.5, 0.2]], truth), k)

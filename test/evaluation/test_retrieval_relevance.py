@@ -150,7 +150,11 @@ def test_label_file(tmp_path):
 
 @pytest.mark.parametrize(
     ('text', 'message'),
-    [('image,place\n', 'have columns'), (f'{",".join(HEAD)}\nx.jpg,a,left,,\n', 'wrong line')],
+    [
+        ('image,place\n', 'have columns'),
+        (f'{",".join(HEAD)}\nx.jpg,a,left,,\n', 'wrong line'),
+        (f'{",".join(HEAD)}\nx.jpg,a,1,,\ny.jpg,a,2,,\nx.jpg,b,1,,\n', "two lines of 'x.jpg'"),
+    ],
 )
 def test_damaged_label_files_are_refused(tmp_path, text, message):
     path = tmp_path / 'labels.csv'

@@ -42,7 +42,7 @@ def drive():
 
 @pytest.mark.parametrize('method', ['s3e', 's3e-encoder', 'bow'])
 def test_the_way_back_is_located_on_the_way_out(drive, method):
-    items = recording_items('drive', drive, OrbExtractor(CONFIG.features))
+    items = recording_items('drive', '/data/drive', drive, OrbExtractor(CONFIG.features))
     found = relocalise(method, items, drive[5:], CONFIG)
     assert found.num_queries == found.num_located == 5
     assert found.fine_rate == 1.0

@@ -14,7 +14,7 @@ from s3e_gnn_ros.graph.gnn_config import GNNConfig
 from s3e_gnn_ros.training.calibration_fit import CalibrationConfig, calibrate
 from s3e_gnn_ros.training.curves import Curves, read_curves
 from s3e_gnn_ros.training.distributed import Placement
-from s3e_gnn_ros.training.episodes import EpisodeMaker
+from s3e_gnn_ros.training.episodes import EpisodeMaker, _noisy
 from s3e_gnn_ros.training.gnn_config_file import GNNTrainConfig, SequenceConfig
 from s3e_gnn_ros.training.gnn_loss import gnn_loss, ranking_loss
 from s3e_gnn_ros.training.gnn_training import GNNRun, best_candidates
@@ -106,6 +106,16 @@ def test_the_best_candidate_of_each_query():
     highest, is_right = best_candidates(similarity, overlap)
     np.testing.assert_array_equal(highest, np.array([0.6, 0.9, np.nan], np.float32))
     np.testing.assert_array_equal(is_right[:2], [False, True])
+
+
+def test_noise_leaves_a_blank_embedding_blank():
+    embeddings = np.eye(4, DIM, dtype=np.float16)
+    embeddings[2] = 0  # an image without keypoints
+    noisy = _noisy(embeddings, 5.0, np.random.default_rng(0))
+    assert not noisy[2].any()
+    seen = [0, 1, 3]
+    assert (noisy[seen] != embeddings[seen]).all()
+    np.testing.assert_allclose(np.linalg.norm(noisy[seen], axis=1), 1.0, rtol=1e-5)
 
 
 def test_episodes_follow_from_their_number():
