@@ -38,15 +38,20 @@ class Encoder:
         self._orb = OrbExtractor(FeatureConfig())
 
     @classmethod
-    def from_weights(cls, weights: Weights) -> Encoder:
+    def from_weights(cls, weights: Weights, backend: str = 'torch') -> Encoder:
         """Make the encoder that a weights file describes.
+
+        Args:
+            weights: a file's content.
+            backend: 'torch', or 'minkowski' for sparse convolutions by MinkowskiEngine.
 
         Raises:
             InputError: the file has no encoder, or that of another architecture.
-            ConfigError: its description cannot be understood.
+            ConfigError: its description cannot be understood, or the backend does not have it.
+            DependencyError: MinkowskiEngine is not installed.
         """
         config = EncoderConfig.from_dict(weights.configuration(_PART))
-        return cls(config, weights.build(lambda: build_encoder(config), _PART))
+        return cls(config, weights.build(lambda: build_encoder(config, backend), _PART))
 
     def embed(
         self,
@@ -114,10 +119,16 @@ class Encoder:
         )
 
 
-def load_encoder(name_or_path: str = '') -> Encoder:
+def load_encoder(name_or_path: str = '', backend: str = 'torch') -> Encoder:
     """Load an encoder by its name in the package, by path, or the default.
+
+    Args:
+        name_or_path: of the weights.
+        backend: see :meth:`Encoder.from_weights`.
 
     Raises:
         InputError: no such weights, damaged, of another version or architecture.
+        ConfigError: the backend is unknown, or has no such architecture.
+        DependencyError: MinkowskiEngine is not installed.
     """
-    return Encoder.from_weights(load_weights(name_or_path))
+    return Encoder.from_weights(load_weights(name_or_path), backend)

@@ -6,11 +6,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from s3e_gnn_ros.encoder.encoder_config import EncoderConfig
+from s3e_gnn_ros.encoder.minkowski import MinkowskiEncoder
 from s3e_gnn_ros.encoder.output import EncoderOutput
 from s3e_gnn_ros.encoder.patch_network import PatchNetwork
 from s3e_gnn_ros.encoder.sparse_conv import SparseContext, SparseConvEncoder
 from s3e_gnn_ros.encoder.vit import TransformerContext, VitEncoder
 from s3e_gnn_ros.encoder.vlad import VladHead
+from s3e_gnn_ros.errors import ConfigError
 
 
 class ImprovedEncoder(nn.Module):
@@ -58,13 +60,39 @@ class ImprovedEncoder(nn.Module):
         return functional.normalize(descriptors + self.context(descriptors, points_px), dim=2)
 
 
-def build_encoder(config: EncoderConfig) -> nn.Module:
-    """Make an untrained encoder."""
+BACKENDS = ('torch', 'minkowski')
+"""What computes the paper's sparse convolutions; weights and output are the same."""
+
+
+def build_encoder(config: EncoderConfig, backend: str = 'torch') -> nn.Module:
+    """Make an untrained encoder.
+
+    Args:
+        config: architecture.
+        backend: one of ``BACKENDS``.
+
+    Raises:
+        ConfigError: the backend is unknown, or has no such architecture.
+        DependencyError: MinkowskiEngine is not installed.
+    """
+    if backend not in BACKENDS:
+        raise ConfigError(f'backend of the encoder is {backend!r} instead of one of {BACKENDS}')
+    if backend == 'minkowski':
+        return _on_minkowski(config)
     if config.form == 'improved':
         return ImprovedEncoder(config)
     if config.backbone == 'sparse_conv':
         return SparseConvEncoder(config.patch_size_px, config.embedding_dim)
     return VitEncoder(config.patch_size_px, config.embedding_dim, num_layers=config.num_layers)
+
+
+def _on_minkowski(config: EncoderConfig) -> nn.Module:
+    if (config.form, config.backbone) != ('paper', 'sparse_conv'):
+        raise ConfigError(
+            "backend 'minkowski' has the paper's SparseConv encoder alone, not form "
+            f'{config.form!r} with backbone {config.backbone!r}'
+        )
+    return MinkowskiEncoder(config.patch_size_px, config.embedding_dim)
 
 
 def _make_context(config: EncoderConfig) -> nn.Module | None:

@@ -42,7 +42,7 @@ def ranking_loss(similarity: Tensor, overlap: Tensor, temperature: float) -> Ten
 
     Args:
         similarity: U (R, N).
-        overlap: (R, N) in [0, 1]; a truth has at least 0.3, what is wrong at most 0.1.
+        overlap: (R, N) in [0, 1]; a truth has at least 0.3, what is wrong at most 0.02.
         temperature: differences of U are divided by it.
 
     Returns:

@@ -1,15 +1,19 @@
 import pytest
 import torch
 
+from s3e_gnn_ros.encoder.encoder_config import EncoderConfig
 from s3e_gnn_ros.encoder.minkowski import MinkowskiEncoder, import_minkowski
+from s3e_gnn_ros.encoder.model import build_encoder
 from s3e_gnn_ros.encoder.sparse_conv import SparseConvEncoder
-from s3e_gnn_ros.errors import DependencyError
+from s3e_gnn_ros.errors import ConfigError, DependencyError
 
 try:
     import_minkowski()
     HAS_MINKOWSKI = True
 except DependencyError:
     HAS_MINKOWSKI = False
+
+PAPER = EncoderConfig(backbone='sparse_conv', form='paper', patch_size_px=32, num_patches=128)
 
 needs_minkowski = pytest.mark.skipif(
     not HAS_MINKOWSKI, reason='needs MinkowskiEngine: make test-minkowski'
@@ -95,3 +99,26 @@ def test_same_output_for_many_points():
 def test_its_absence_is_said_in_one_sentence():
     with pytest.raises(DependencyError, match='scripts/build_minkowski'):
         MinkowskiEncoder(16)
+    with pytest.raises(DependencyError, match='scripts/build_minkowski'):
+        build_encoder(PAPER, 'minkowski')
+
+
+@needs_minkowski
+def test_the_backend_is_chosen_by_name():
+    plain, engine = build_encoder(PAPER).eval(), build_encoder(PAPER, 'minkowski').eval()
+    assert isinstance(engine, MinkowskiEncoder)
+    engine.load_state_dict(plain.state_dict())
+    given = make_input(1, 128, 32, is_clustered=True)
+    assert_close(plain(*given).embedding, engine(*given).embedding)
+
+
+@pytest.mark.parametrize(
+    ('config', 'backend', 'words'),
+    [
+        (EncoderConfig(backbone='none'), 'minkowski', "'improved' with backbone 'none'"),
+        (PAPER, 'cuda', "'cuda' instead of one of"),
+    ],
+)
+def test_a_backend_that_cannot_compute_it_is_refused(config, backend, words):
+    with pytest.raises(ConfigError, match=words):
+        build_encoder(config, backend)

@@ -84,7 +84,7 @@ def test_gnn_loss_by_hand():
 
 def test_ranking_loss_by_hand():
     similarity = torch.tensor([[0.5, 0.8], [0.9, 0.2], [0.7, 0.6]])
-    overlap = torch.tensor([[0.6, 0.2], [0.0, 0.0], [0.0, 0.4]])  # 0.2: neither right nor wrong
+    overlap = torch.tensor([[0.6, 0.03], [0.02, 0.0], [0.0, 0.4]])  # 0.03: neither right nor wrong
     loss = ranking_loss(similarity, overlap, temperature=0.1)
     truths, wrong = (0.5, 0.6), (0.9, 0.7)  # also of other queries
     terms = [math.log1p(math.exp((w - t) / 0.1)) for t in truths for w in wrong]
@@ -102,7 +102,7 @@ def test_losses_without_anything_to_say(value):
 
 def test_the_best_candidate_of_each_query():
     similarity = np.array([[0.5, 0.8, 0.6], [0.9, 0.2, 0.1], [0.3, 0.2, 0.1]], np.float32)
-    overlap = np.array([[0.6, 0.2, 0.0], [0.4, 0.0, 0.0], [0.2, 0.2, 0.2]], np.float32)
+    overlap = np.array([[0.6, 0.03, 0.02], [0.4, 0.0, 0.0], [0.2, 0.03, 0.2]], np.float32)
     highest, is_right = best_candidates(similarity, overlap)
     np.testing.assert_array_equal(highest, np.array([0.6, 0.9, np.nan], np.float32))
     np.testing.assert_array_equal(is_right[:2], [False, True])
