@@ -32,8 +32,8 @@ class ReferenceGraph:
 
     A change alters the logits of the nodes within three hops only, and these follow from the
     embeddings within six. Just that part is computed anew, at the next query or when
-    :meth:`update` is called: the same as computing everything, at a cost that does not depend on
-    the size of the map. Hidden layers are not kept, which halves the memory.
+    :meth:`update` is called: the same as computing everything, by as many operations however
+    large the map is. Hidden layers are not kept, which halves the memory.
 
     Args:
         gnn: trained, in evaluation mode.

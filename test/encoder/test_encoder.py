@@ -80,6 +80,36 @@ def test_without_a_keypoint_there_is_nothing_to_recognise(encoder):
     assert not encoder.embed(textured(480, 640), keypoints(0, 640, 480)).embedding.any()
 
 
+@pytest.mark.parametrize(
+    ('name', 'value'),
+    [
+        ('points_px', np.nan),
+        ('points_px', -9.0),
+        ('sizes_px', np.nan),
+        ('sizes_px', np.inf),
+        ('sizes_px', 0.0),
+        ('angles_deg', np.nan),
+    ],
+)
+def test_keypoints_that_cannot_be_used_count_as_none(encoder, name, value):
+    image, good = textured(480, 640), keypoints(200, 640, 480)
+    spoilt = getattr(good, name).copy()
+    spoilt[100:] = value
+    encoding = encoder.embed(image, replace(good, **{name: spoilt}))
+    check(encoding)
+    assert encoding.keypoint_index.max() == 99  # and 28 completed ones
+    nothing = encoder.embed(image, replace(good, **{name: np.full_like(spoilt, value)}))
+    assert not nothing.embedding.any()
+
+
+@pytest.mark.parametrize('name', ['points_px', 'sizes_px', 'angles_deg', 'responses'])
+def test_keypoints_of_unequal_number_are_one_sentence(encoder, name):
+    features = keypoints(200, 640, 480)
+    features = replace(features, **{name: getattr(features, name)[:150]})
+    with pytest.raises(InputError, match='of keypoints are'):
+        encoder.embed(textured(480, 640), features)
+
+
 @pytest.fixture(scope='module')
 def attentive():
     """Return the encoder with the one selection that reads depth."""
