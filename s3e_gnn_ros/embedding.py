@@ -22,7 +22,9 @@ def are_embeddings(vectors: NDArray[Any]) -> NDArray[np.bool_]:
         (N,) bool; False where a value is not finite.
     """
     with np.errstate(over='ignore', invalid='ignore'):
-        lengths = np.linalg.norm(vectors.astype(np.float64), axis=1)
+        # Not norm(): it would copy all rows of a large map in double precision.
+        squares = np.einsum('ij,ij->i', vectors, vectors, dtype=np.float32, casting='unsafe')
+        lengths = np.sqrt(squares)
     is_embedding: NDArray[np.bool_] = np.abs(lengths - 1.0) < _TOLERANCE
     return is_embedding | np.logical_not(vectors.any(axis=1))
 

@@ -92,10 +92,10 @@ def select_keypoints(
 def _usable(features: Features, size: tuple[int, int], margin_px: float) -> NDArray[np.intp]:
     """Return which keypoints lie inside the image, and inside the margin where any does."""
     width, height = size
-    shapes = features.points_px.shape, features.sizes_px.shape, features.angles_deg.shape
-    num = len(features.points_px)
-    if shapes != ((num, 2), (num,), (num,)) or features.responses.shape != (num,):
-        raise InputError(f'points, sizes and angles of keypoints are {shapes}')
+    arrays = features.points_px, features.sizes_px, features.angles_deg, features.responses
+    shapes = [each.shape for each in arrays]
+    if shapes != [(len(features), 2)] + [(len(features),)] * 3:
+        raise InputError(f'points, sizes, angles and responses of keypoints are {shapes}')
     x, y = features.points_px.T
     # NaN compares as outside.
     inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
