@@ -71,6 +71,7 @@ def test_each_kind_is_counted_and_good_frames_still_make_keyframes(robot, send):
     small = np.zeros((60, 80), np.uint8)
     small_image = {'height': 60, 'width': 80, 'step': 80, 'data': small.tobytes()}
     send(0)
+    processed(robot, 1, 0)  # the camera is known now, so it is the small image that is wrong
     send(1, pose=float('nan'))
     send(2, image=small_image)
     send(3, depth=(SHAPE, 1000.0))
