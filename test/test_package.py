@@ -118,6 +118,17 @@ def test_core_loads_gtsam_only_for_the_pose_graph() -> None:
     assert not {'gtsam', 's3e_gnn_ros.pose_graph'} & set(loaded)
 
 
+def test_recognising_places_needs_no_torch_geometric() -> None:
+    """Its import would take a node longer than all else it does at its start."""
+    loaded = _python(
+        'import s3e_gnn_ros.retrieval.s3e\n'
+        'from s3e_gnn_ros.retrieval.place_map import PlaceMap\n'
+        'import sys; PlaceMap(); print(*sys.modules)'
+    ).split()
+    assert 'torch' in loaded
+    assert not {'torch_geometric', 'torch._dynamo'} & set(loaded)
+
+
 def test_the_package_itself_imports_nothing_heavy() -> None:
     loaded = _python('import s3e_gnn_ros, sys; print(*sys.modules)').split()
     assert not {'numpy', 'cv2', 'yaml', 'gtsam', 'rclpy', 'torch'} & set(loaded)

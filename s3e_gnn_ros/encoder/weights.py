@@ -92,11 +92,19 @@ class Weights:
         module.load_state_dict(self.part(part))
 
     def _check_architecture(self, module: nn.Module, part: str) -> None:
-        found, wanted = self.part(part), module.state_dict()
+        wanted = module.state_dict().items()
+        self.check_shapes(part, {name: tuple(value.shape) for name, value in wanted})
+
+    def check_shapes(self, part: str, wanted: Mapping[str, tuple[int, ...]]) -> None:
+        """Refuse a part whose tensors have other names or shapes than those wanted.
+
+        Raises:
+            InputError: the tensors are those of another architecture.
+        """
+        found = {name: tuple(value.shape) for name, value in self.part(part).items()}
         for name in sorted(set(found) | set(wanted)):
-            if name not in found or name not in wanted or found[name].shape != wanted[name].shape:
-                have = tuple(found[name].shape) if name in found else 'nothing'
-                need = tuple(wanted[name].shape) if name in wanted else 'nothing'
+            have, need = found.get(name, 'nothing'), wanted.get(name, 'nothing')
+            if have != need:
                 raise InputError(
                     f"weights '{self.name}' are of another architecture: '{part}.{name}' is "
                     f'{have} instead of {need}'

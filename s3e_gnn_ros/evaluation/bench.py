@@ -29,6 +29,7 @@ from s3e_gnn_ros.evaluation.bench_stages import there_and_back, time_stages
 from s3e_gnn_ros.evaluation.bench_timing import Timing, measure
 from s3e_gnn_ros.graph.gnn import build_gnn
 from s3e_gnn_ros.graph.gnn_config import GNNConfig
+from s3e_gnn_ros.graph.inference import InferenceGNN
 from s3e_gnn_ros.loop_closure.view import make_view
 from s3e_gnn_ros.pose_graph.replay import online_update_times
 from s3e_gnn_ros.retrieval.vocabulary_file import load_vocabulary
@@ -246,7 +247,7 @@ class _Bench:
         encoders = time_encoders(self._images)
         self._learned += encoders
         self._progress('learned map')
-        gnn = build_gnn(GNNConfig()).eval()
+        gnn = InferenceGNN.of(build_gnn(GNNConfig()))
         with one_core():
             sizes = {*options.graph_sizes, *([options.num_large] if options.num_large else [])}
             self._learned_growth = list(time_graph(gnn, sorted(sizes), options.seed))

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from s3e_gnn_ros.evaluation.bench_timing import Timing, measure
 from s3e_gnn_ros.graph.embedding_pose_graph import EdgeKind
 from s3e_gnn_ros.graph.exact_index import Found
-from s3e_gnn_ros.graph.gnn import ReferenceGNN
 from s3e_gnn_ros.graph.index import GrowingIndex
 from s3e_gnn_ros.graph.inference import InferenceGNN
 from s3e_gnn_ros.graph.reference_graph import ReferenceGraph
@@ -105,7 +104,7 @@ def rooms(dim: int, rng: np.random.Generator) -> Iterator[_Array]:
         yield views / np.linalg.norm(views, axis=1, keepdims=True)
 
 
-def time_graph(gnn: ReferenceGNN, sizes: Sequence[int], seed: int) -> Iterator[GraphGrowth]:
+def time_graph(gnn: InferenceGNN, sizes: Sequence[int], seed: int) -> Iterator[GraphGrowth]:
     """Fill a reference graph and measure it at each size.
 
     Args:
@@ -134,7 +133,7 @@ def time_graph(gnn: ReferenceGNN, sizes: Sequence[int], seed: int) -> Iterator[G
         )
 
 
-def time_large_search(gnn: ReferenceGNN, num_keyframes: int, seed: int) -> LargeSearch:
+def time_large_search(gnn: InferenceGNN, num_keyframes: int, seed: int) -> LargeSearch:
     """Fill an index with keyframes without edges, and compare it with the exact search.
 
     Args:
@@ -162,20 +161,20 @@ def _many(stream: Iterator[_Array]) -> _Array:
     return np.concatenate([next(stream) for _ in range(_ROOMS_PER_CHUNK)])
 
 
-def _vectors(gnn: ReferenceGNN, views: _Array) -> _Array:
+def _vectors(gnn: InferenceGNN, views: _Array) -> _Array:
     """Return what the index keeps of keyframes (n, D) without edges."""
     no_edges = np.zeros((2, 0), dtype=np.int64)
-    logits = InferenceGNN(gnn).logits(views, no_edges)
+    logits = gnn.logits(views, no_edges)
     return reference_vectors(logits, gnn.config.form)
 
 
-def _noisy_queries(gnn: ReferenceGNN, views: _Array, rng: np.random.Generator) -> _Array:
+def _noisy_queries(gnn: InferenceGNN, views: _Array, rng: np.random.Generator) -> _Array:
     """Return queries (Q, K + 1): some of the views, seen on one more lap."""
     chosen = views[rng.choice(len(views), _NUM_SAMPLES, replace=False)]
     scale = _NOISE / np.sqrt(views.shape[1])
     noisy = chosen + scale * rng.standard_normal(chosen.shape, dtype=np.float32)
     noisy /= np.linalg.norm(noisy, axis=1, keepdims=True)
-    q = np.concatenate([InferenceGNN(gnn).query(view[None]) for view in noisy])
+    q = np.concatenate([gnn.query(view[None]) for view in noisy])
     return query_vectors(q, gnn.config.form)
 
 

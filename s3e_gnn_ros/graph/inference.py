@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from s3e_gnn_ros.graph.gnn import ReferenceGNN, SmoothingGNN
+from s3e_gnn_ros.graph.gnn_config import GNNConfig
 from s3e_gnn_ros.graph.query import chain_edge_index
 from s3e_gnn_ros.graph.smoothing import SmallSmoothing
+
+if TYPE_CHECKING:
+    from s3e_gnn_ros.graph.gnn import ReferenceGNN
 
 _MAX_DENSE_NODES = 128
 """Up to here sums over edges are dense products: at 30 nodes in 0.4 of the time of sparse ones."""
@@ -19,17 +26,36 @@ _Array = NDArray[np.float32]
 class InferenceGNN:
     """A GNN whose weights do not change any more.
 
-    The improved form goes through numpy, the paper's through the modules themselves; equal
-    within 1e-5.
+    The improved form goes through numpy, so that a node needs no torch-geometric, which takes
+    longer to import than all else together; the paper's goes through the modules themselves.
+    Equal within 1e-5.
 
     Args:
-        gnn: trained; its weights are copied.
+        config: architecture.
+        weights: trained; names and shapes are those of
+            :func:`~s3e_gnn_ros.graph.gnn.build_gnn`. They are copied.
     """
 
-    def __init__(self, gnn: ReferenceGNN) -> None:
-        self.config = gnn.config
-        self._gnn = gnn
-        self._small = SmallSmoothing.of(gnn) if isinstance(gnn, SmoothingGNN) else None
+    def __init__(self, config: GNNConfig, weights: Mapping[str, Tensor]) -> None:
+        self.config = config
+        self._small = self._paper = None
+        if config.form == 'improved':
+            self._small = SmallSmoothing.of(weights)
+        else:
+            from s3e_gnn_ros.graph.gnn import PaperGNN
+
+            self._paper = PaperGNN(config).eval()
+            self._paper.load_state_dict(weights)
+
+    @classmethod
+    def of(cls, gnn: ReferenceGNN) -> InferenceGNN:
+        """Copy a GNN from its training."""
+        return cls(gnn.config, gnn.state_dict())
+
+    @property
+    def path_weight(self) -> float:
+        """What a query keyframe counts beside the next."""
+        return 0.0 if self._small is None else self._small.path_weight
 
     def logits(
         self,
@@ -53,8 +79,9 @@ class InferenceGNN:
         if self._small is not None:
             every: _Array = self._small.logits_of_many(embeddings, edge_index)[wanted]
             return every
+        assert self._paper is not None
         with torch.no_grad():
-            logits = self._gnn(torch.from_numpy(embeddings), torch.from_numpy(edge_index))
+            logits = self._paper(torch.from_numpy(embeddings), torch.from_numpy(edge_index))
         found: _Array = logits.numpy()[wanted]
         return found
 
@@ -69,8 +96,9 @@ class InferenceGNN:
         """
         if self._small is not None:
             return self._small.query(embeddings)
+        assert self._paper is not None
         edges = chain_edge_index(len(embeddings))
         with torch.no_grad():
-            x = self._gnn.query_logits(torch.from_numpy(embeddings), edges)
-            q: _Array = self._gnn.query_probabilities(x).numpy()
+            x = self._paper.query_logits(torch.from_numpy(embeddings), edges)
+            q: _Array = self._paper.query_probabilities(x).numpy()
         return q

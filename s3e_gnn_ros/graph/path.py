@@ -20,7 +20,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch_geometric.utils import add_self_loops, scatter
 
 from s3e_gnn_ros.graph.embedding_pose_graph import EdgeKind
 
@@ -39,11 +38,11 @@ def path_similarity(U: Tensor, edge_index: Tensor, weight: Tensor | float) -> Te
     Returns:
         (B, N), at most the largest of U.
     """
-    num = U.shape[2]
-    source, target = add_self_loops(edge_index, num_nodes=num)[0]
+    source, target = edge_index
+    target = target.expand(len(U), -1)  # (B, E)
     best, total = U[:, 0], torch.ones(())
     for row in U.unbind(1)[1:]:
-        best = row + weight * scatter(best[:, source], target, 1, num, reduce='max')
+        best = row + weight * best.scatter_reduce(1, target, best[:, source], 'amax')
         total = 1.0 + weight * total
     return best / total
 

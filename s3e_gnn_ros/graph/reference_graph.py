@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from s3e_gnn_ros.geometry.se3 import Pose
 from s3e_gnn_ros.graph.embedding_pose_graph import EdgeKind, EmbeddingPoseGraph
-from s3e_gnn_ros.graph.gnn import ReferenceGNN
 from s3e_gnn_ros.graph.gnn_config import NUM_LAYERS
 from s3e_gnn_ros.graph.index import GrowingIndex
 from s3e_gnn_ros.graph.inference import InferenceGNN
@@ -36,15 +35,14 @@ class ReferenceGraph:
     large the map is. Hidden layers are not kept, which halves the memory.
 
     Args:
-        gnn: trained, in evaluation mode.
+        gnn: trained.
         graph: what is known already; empty when None. Only this object may change it afterwards.
     """
 
-    def __init__(self, gnn: ReferenceGNN, graph: EmbeddingPoseGraph | None = None) -> None:
+    def __init__(self, gnn: InferenceGNN, graph: EmbeddingPoseGraph | None = None) -> None:
         self.config = gnn.config
         self.graph = EmbeddingPoseGraph(gnn.config) if graph is None else graph
-        self._gnn = InferenceGNN(gnn)
-        self._path_weight = gnn.path_weight.item()
+        self._gnn = gnn
         self._index = GrowingIndex(self.config.embedding_dim + 1)
         self._changed: set[int] = set()
         self._note_new(self.graph.node_ids())
@@ -195,7 +193,7 @@ class ReferenceGraph:
         newest = q[-1:]
         nodes, scores = self._index.compared(query_vectors(newest, self.config.form)[0])
         U: NDArray[np.float32] = self._similarity(scores[None], newest)[0]
-        if len(q) > 1 and self._path_weight and U.any():
+        if len(q) > 1 and self._gnn.path_weight and U.any():
             self._follow(U, nodes, q)
         if nodes is None:
             return U
@@ -220,7 +218,7 @@ class ReferenceGraph:
     def _paths_to(self, ends: NDArray[np.intp], q: NDArray[np.float32]) -> NDArray[np.float32]:
         nodes, neighbours = self.graph.surroundings(ends, len(q) - 1, PATH_EDGES)
         scores = query_vectors(q, self.config.form) @ self._index.rows(nodes).T  # (W, n)
-        best = best_paths(self._similarity(scores, q), neighbours, self._path_weight)
+        best = best_paths(self._similarity(scores, q), neighbours, self._gnn.path_weight)
         return best[: len(ends)]
 
     def search(

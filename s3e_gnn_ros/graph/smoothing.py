@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.special import expit
+from torch import Tensor
 
-from s3e_gnn_ros.graph.gnn import SmoothingGNN
+from s3e_gnn_ros.graph.gnn_config import NUM_LAYERS, GNNConfig
 
 _Array = NDArray[np.float32]
 _EDGES_AT_ONCE = 4096
@@ -27,6 +29,7 @@ class SmallSmoothing:
         gate_biases: (L,).
         strengths: (L,).
         query_scale: b.
+        path_weight: what a query keyframe counts beside the next.
     """
 
     logit_scale: np.float32
@@ -36,24 +39,45 @@ class SmallSmoothing:
     gate_biases: _Array
     strengths: _Array
     query_scale: np.float32
+    path_weight: float
+
+    @staticmethod
+    def shapes(config: GNNConfig) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of a GNN's weights, by the names of its module."""
+        dim, edge_dim = config.embedding_dim, config.edge_dim
+        shapes: dict[str, tuple[int, ...]] = {
+            'log_logit_scale': (),
+            'log_query_scale': (),
+            'log_strength': (NUM_LAYERS,),
+            'edge_source.weight': (edge_dim, dim),
+            'edge_target.weight': (edge_dim, dim),
+            'edge_target.bias': (edge_dim,),
+        }
+        for layer in range(NUM_LAYERS):
+            shapes[f'layers.{layer}.gate.weight'] = (1, edge_dim + 1)
+            shapes[f'layers.{layer}.gate.bias'] = (1,)
+        if config.path_weight:
+            shapes['log_path_weight'] = ()
+        return shapes
 
     @classmethod
-    def of(cls, gnn: SmoothingGNN) -> SmallSmoothing:
-        """Copy the weights of a trained GNN."""
+    def of(cls, weights: Mapping[str, Tensor]) -> SmallSmoothing:
+        """Copy trained weights of :meth:`shapes`."""
         # Transposed to lie as the products read them.
-        weights = {
+        arrays = {
             name: np.array(value.detach().cpu().numpy().T, order='C')
-            for name, value in gnn.state_dict().items()
+            for name, value in weights.items()
         }
-        layers = range(len(gnn.layers))
+        layers = range(NUM_LAYERS)
         return cls(
-            logit_scale=np.exp(weights['log_logit_scale'])[()],
-            edge_ends=np.hstack([weights['edge_source.weight'], weights['edge_target.weight']]),
-            edge_bias=weights['edge_target.bias'],
-            gates=np.hstack([weights[f'layers.{i}.gate.weight'] for i in layers]),
-            gate_biases=np.hstack([weights[f'layers.{i}.gate.bias'] for i in layers]),
-            strengths=np.exp(weights['log_strength']),
-            query_scale=np.exp(weights['log_query_scale'])[()],
+            logit_scale=np.exp(arrays['log_logit_scale'])[()],
+            edge_ends=np.hstack([arrays['edge_source.weight'], arrays['edge_target.weight']]),
+            edge_bias=arrays['edge_target.bias'],
+            gates=np.hstack([arrays[f'layers.{i}.gate.weight'] for i in layers]),
+            gate_biases=np.hstack([arrays[f'layers.{i}.gate.bias'] for i in layers]),
+            strengths=np.exp(arrays['log_strength']),
+            query_scale=np.exp(arrays['log_query_scale'])[()],
+            path_weight=float(np.exp(arrays.get('log_path_weight', -np.inf))),
         )
 
     def logits(

@@ -14,10 +14,11 @@ from s3e_gnn_ros.errors import InputError
 from s3e_gnn_ros.geometry.se3 import Pose
 from s3e_gnn_ros.graph.calibration import Calibration
 from s3e_gnn_ros.graph.embedding_pose_graph import EdgeKind
-from s3e_gnn_ros.graph.gnn import ReferenceGNN, build_gnn
 from s3e_gnn_ros.graph.gnn_config import GNNConfig
+from s3e_gnn_ros.graph.inference import InferenceGNN
 from s3e_gnn_ros.graph.linking import chain_links, link_keyframe
 from s3e_gnn_ros.graph.reference_graph import ReferenceGraph
+from s3e_gnn_ros.graph.smoothing import SmallSmoothing
 
 ENCODER = 'encoder'
 GNN = 'gnn'
@@ -274,16 +275,20 @@ def _check_loops(loops: NDArray[np.int64], num: int) -> None:
         )
 
 
-def load_gnn(weights: Weights) -> ReferenceGNN:
-    """Make the GNN that a weights file describes, ready for inference.
+def load_gnn(weights: Weights) -> InferenceGNN:
+    """Read the GNN that a weights file describes.
 
     Raises:
         InputError: the file has no GNN, or that of another architecture.
     """
     config = GNNConfig.from_dict(weights.configuration(GNN))
-    gnn = weights.build(lambda: build_gnn(config), GNN)
-    assert isinstance(gnn, ReferenceGNN)  # that is what was made
-    return gnn.eval()
+    if config.form == 'improved':
+        weights.check_shapes(GNN, SmallSmoothing.shapes(config))
+        return InferenceGNN(config, weights.part(GNN))
+    from s3e_gnn_ros.graph.gnn import PaperGNN
+
+    gnn = weights.build(lambda: PaperGNN(config), GNN)
+    return InferenceGNN(config, gnn.state_dict())
 
 
 def load_calibration(weights: Weights, of: str) -> Calibration:

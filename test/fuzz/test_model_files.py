@@ -61,7 +61,7 @@ def _read_weights(path: Path) -> None:
     encoder = Encoder.from_weights(weights)
     encoding = encoder.embed(_RNG.integers(0, 255, (64, 64), np.uint8))
     assert encoding.embedding.shape == (encoder.config.embedding_dim,)
-    assert load_gnn(weights).training is False
+    assert load_gnn(weights).query(np.zeros((1, 8), np.float32)).shape == (1, 8)
     load_calibration(weights, 'encoder')
 
 

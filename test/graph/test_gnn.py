@@ -14,6 +14,7 @@ from s3e_gnn_ros.graph.inference import InferenceGNN
 from s3e_gnn_ros.graph.layers import PaperSageConv, SmoothingSageConv
 from s3e_gnn_ros.graph.path import path_similarity
 from s3e_gnn_ros.graph.query import inverse_cross_entropy
+from s3e_gnn_ros.graph.smoothing import SmallSmoothing
 
 CONFIG = GNNConfig(embedding_dim=8, edge_dim=4)
 NO_EDGES = torch.zeros((2, 0), dtype=torch.long)
@@ -151,7 +152,7 @@ def test_inference_equals_the_modules(form, num):
     gnn, embeddings = make_gnn(form), make_embeddings(num)
     edges = torch.unique(torch.randint(num, (2, 4 * num)), dim=1)
     edges = edges[:, edges[0] != edges[1]]
-    logits = InferenceGNN(gnn).logits(embeddings.numpy(), edges.numpy())
+    logits = InferenceGNN.of(gnn).logits(embeddings.numpy(), edges.numpy())
     np.testing.assert_allclose(logits, gnn(embeddings, edges).numpy(), atol=1e-5)
 
 
@@ -161,10 +162,10 @@ def test_inference_of_some_nodes_and_of_none():
     edges = edges[:, edges[0] != edges[1]]
     given = embeddings.numpy(), edges.numpy()
     wanted = np.array([3, 0, 19])
-    logits = InferenceGNN(gnn).logits(*given, wanted)
+    logits = InferenceGNN.of(gnn).logits(*given, wanted)
     np.testing.assert_allclose(logits, gnn(embeddings, edges).numpy()[wanted], atol=1e-5)
-    assert InferenceGNN(gnn).logits(*given, wanted[:0]).shape == (0, 8)
-    assert InferenceGNN(gnn).logits(given[0][:0], NO_EDGES.numpy()).shape == (0, 8)
+    assert InferenceGNN.of(gnn).logits(*given, wanted[:0]).shape == (0, 8)
+    assert InferenceGNN.of(gnn).logits(given[0][:0], NO_EDGES.numpy()).shape == (0, 8)
 
 
 @pytest.mark.parametrize('form', FORMS)
@@ -172,9 +173,9 @@ def test_query_sub_graph_is_a_chain(form):
     gnn, embeddings = make_gnn(form), make_embeddings(3)
     chain = torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]])
     expected = gnn.query_probabilities(gnn.query_logits(embeddings, chain))
-    q = InferenceGNN(gnn).query(embeddings.numpy())
+    q = InferenceGNN.of(gnn).query(embeddings.numpy())
     np.testing.assert_allclose(q, expected.numpy(), atol=1e-5)
-    assert InferenceGNN(gnn).query(embeddings[:1].numpy()).shape == (1, 8)
+    assert InferenceGNN.of(gnn).query(embeddings[:1].numpy()).shape == (1, 8)
 
 
 def test_every_parameter_learns():
@@ -198,3 +199,12 @@ def test_config_round_trip_and_errors():
         GNNConfig(min_covisible_similarity=2)
     with pytest.raises(ConfigError, match="unknown name 'colour'"):
         GNNConfig.from_dict({'colour': 1})
+
+
+@pytest.mark.parametrize('path_weight', [0.4, 0.0])
+def test_inference_reads_the_weights_that_the_modules_have(path_weight):
+    config = dataclasses.replace(CONFIG, path_weight=path_weight)
+    gnn = build_gnn(config)
+    shapes = {name: tuple(value.shape) for name, value in gnn.state_dict().items()}
+    assert SmallSmoothing.shapes(config) == shapes
+    assert InferenceGNN.of(gnn).path_weight == pytest.approx(path_weight)

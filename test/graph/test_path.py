@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from s3e_gnn_ros.graph.embedding_pose_graph import EdgeKind, EmbeddingPoseGraph
 from s3e_gnn_ros.graph.gnn import build_gnn
 from s3e_gnn_ros.graph.gnn_config import GNNConfig
+from s3e_gnn_ros.graph.inference import InferenceGNN
 from s3e_gnn_ros.graph.path import PATH_EDGES, best_paths, path_similarity
 from s3e_gnn_ros.graph.reference_graph import ReferenceGraph
 
@@ -75,8 +76,8 @@ def test_it_can_be_learned():
 def grown(num_nodes, seed=0):
     """Return a reference graph, a chain with a loop and covisible edges, and its embeddings."""
     rng = np.random.default_rng(seed)
-    gnn = build_gnn(GNNConfig(embedding_dim=16, edge_dim=4)).eval()
-    reference = ReferenceGraph(gnn)
+    gnn = build_gnn(GNNConfig(embedding_dim=16, edge_dim=4))
+    reference = ReferenceGraph(InferenceGNN.of(gnn))
     embeddings = rng.standard_normal((num_nodes, 16)).astype(np.float32)
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
     for node, embedding in enumerate(embeddings):
@@ -95,7 +96,7 @@ def expected_of(reference, q):
     joined = np.eye(num, dtype=bool)
     joined[target, source] = True
     neighbours = np.where(joined, np.arange(num), np.arange(num)[:, None]).T
-    return best_paths(reference.similarities(q), neighbours, reference._path_weight)
+    return best_paths(reference.similarities(q), neighbours, reference._gnn.path_weight)
 
 
 def test_a_small_map_is_searched_whole():
@@ -132,14 +133,14 @@ def test_one_keyframe_or_no_weight_is_u_itself():
     reference, embeddings = grown(30)
     q = reference.query(embeddings[4:5])
     np.testing.assert_array_equal(reference.trace(q), reference.similarities(q)[0])
-    plain = build_gnn(GNNConfig(embedding_dim=16, path_weight=0.0)).eval()
-    other = ReferenceGraph(plain, reference.graph)
+    plain = build_gnn(GNNConfig(embedding_dim=16, path_weight=0.0))
+    other = ReferenceGraph(InferenceGNN.of(plain), reference.graph)
     q = other.query(embeddings[4:8])
     np.testing.assert_array_equal(other.trace(q), other.similarities(q)[-1])
 
 
 def test_an_empty_map_answers_with_nothing():
-    reference = ReferenceGraph(build_gnn(GNNConfig(embedding_dim=16)).eval())
+    reference = ReferenceGraph(InferenceGNN.of(build_gnn(GNNConfig(embedding_dim=16))))
     assert reference.trace(reference.query(np.ones((3, 16), np.float32))).shape == (0,)
     node = reference.add_node(np.full(16, 0.25))
     reference.remove_node(node)
