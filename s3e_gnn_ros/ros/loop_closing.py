@@ -303,6 +303,9 @@ class LoopClosing(Role):
             None if points is None else points.points_px,
             None if points is None else points.landmarks_m,
         )
+        if any(closure.match.session != session for closure in query.closures):
+            # As good as an image that was relocalised: the place is known again.
+            self._relocalisation.watch.located(keyframe.stamp_ns)
         feature_ids = host_feature_ids(keyframe.features, points)
         self._feedback.send(keyframe, query, feature_ids)  # first: the estimator moves on
         self._keeper.accept(keyframe, query, posed.odom_frame, posed.camera_frame, feature_ids)
