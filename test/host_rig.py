@@ -117,7 +117,8 @@ class HostRig:
         """Start both nodes, and wait until they hear everything that is published here."""
         arguments = [word for parameter in parameters for word in ('-p', parameter)]
         self._listen()
-        for name, listens_to in (('loop_closure', 'image'), ('pose_graph', topic)):
+        pictures = 'image' if 'node.use_depth:=false' in parameters else 'depth'
+        for name, listens_to in (('loop_closure', pictures), ('pose_graph', topic)):
             self._nodes.append(self.robot.start(name, *arguments, topic=listens_to))
         self.robot.wait(
             lambda: all(publisher.get_subscription_count() for publisher in self._publishers),

@@ -143,7 +143,9 @@ class GraphWorker:
         now_s, is_waiting = time.monotonic(), self.worker.depth > 0
         is_quiet = not is_waiting and now_s - self._touched_s > _QUIET_S
         if self._needs_finish and is_quiet:
-            self._offer(self._finish)
+            # Not in the job: until it has begun, the next tick would see a need and no queue.
+            self._needs_finish = False
+            self.worker.offer(Job(partial(self._attempt, self._finish), self._need_finish))
         elif self._is_stale and (is_quiet or now_s >= self._next_snapshot_s):
             self._wants_snapshot = True  # taken after the job at hand, before all that waits
             if not is_waiting:
@@ -167,6 +169,9 @@ class GraphWorker:
 
     def _offer(self, work: Callable[[], None]) -> None:
         self.worker.offer(Job(partial(self._attempt, work)))
+
+    def _need_finish(self) -> None:
+        self._needs_finish = True
 
     def _drop_job(self, job: Job) -> None:
         if not self._is_closing:  # else the graph goes with what would have been added to it
@@ -264,7 +269,6 @@ class GraphWorker:
             self._correct()
 
     def _finish(self) -> None:
-        self._needs_finish = False
         # All of a large map takes seconds, in which no keyframe is taken. iSAM2 keeps it current
         # anyway; only a small one is polished.
         if len(self._builder.graph) > _MAX_FINISHED:

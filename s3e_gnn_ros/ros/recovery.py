@@ -15,8 +15,12 @@ from s3e_gnn_ros.types import KeyframeKey
 
 _PERIOD_S = 0.25
 _GIVE_UP_S = 5.0
+_ASK_AGAIN_S = 2.0
+"""An answer is lost when the server has not found the asking client's reader yet."""
 _ANSWER_TIMEOUT_S = 60.0
-"""A long history takes long to send; only a request to a server that was killed is lost."""
+"""A long history takes long to send; who has answered before loses a request only when killed."""
+_NOTHING = KeyframeKey(2**64 - 1, 2**32 - 1)
+"""Nobody has keyframes from here on: the answer is short, and shows that answers arrive."""
 
 
 class Recovery:
@@ -42,6 +46,8 @@ class Recovery:
         self._give_up = give_up
         self._logger = node.get_logger()
         self._has_asked_all = False
+        self._is_known = False  # to the server, which has answered
+        self._ask_again_s = _ASK_AGAIN_S
         self._future: Any | None = None  # the one request in flight
         self._asked_s = 0.0
         self._gap: KeyframeKey | None = None
@@ -54,10 +60,15 @@ class Recovery:
         is_ready = self._client.service_is_ready()
         self._watch_gap(now_s)
         if self._future is not None:
-            if is_ready and now_s - self._asked_s < _ANSWER_TIMEOUT_S:
+            patience_s = _ANSWER_TIMEOUT_S if self._is_known else self._ask_again_s
+            if is_ready and now_s - self._asked_s < patience_s:
                 return
             self._client.remove_pending_request(self._future)
             self._future = None
+            self._is_known = False
+            self._ask_again_s = min(2 * self._ask_again_s, _ANSWER_TIMEOUT_S)  # it may be busy
+        if not is_ready:  # the next one is another
+            self._is_known, self._ask_again_s = False, _ASK_AGAIN_S
         open_s = 0.0 if self._gap is None else now_s - self._gap_since_s
         # Only once nobody is there to ask, or who was asked does not have it either.
         is_hopeless = not is_ready or self._gap_was_answered
@@ -84,6 +95,8 @@ class Recovery:
         self._gap = None
 
     def _ask(self, start: KeyframeKey, now_s: float) -> None:
+        if not self._is_known:
+            start = _NOTHING
         self._asked_s = now_s
         request = srv.GetKeyFrames.Request(session=start.session, first_id=start.keyframe_id)
         self._future = self._client.call_async(request)
@@ -93,6 +106,9 @@ class Recovery:
         if future is self._future:
             self._future = None
         if future.cancelled() or future.exception() is not None:
+            return
+        self._is_known, self._ask_again_s = True, _ASK_AGAIN_S
+        if start == _NOTHING:
             return
         self._has_asked_all = True
         self._gap_was_answered = self._gap_was_answered or start == self._gap

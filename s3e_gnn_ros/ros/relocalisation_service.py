@@ -19,7 +19,7 @@ from s3e_gnn_ros.data.messages import (
     depth_from_message,
     stamp_ns,
 )
-from s3e_gnn_ros.errors import InputError
+from s3e_gnn_ros.errors import DropError, InputError
 from s3e_gnn_ros.geometry.camera import PinholeCamera
 from s3e_gnn_ros.loop_closure.pipeline import LoopClosurePipeline
 from s3e_gnn_ros.loop_closure.relocalisation import Relocalisation
@@ -36,6 +36,7 @@ from s3e_gnn_ros.ros.worker import Worker
 from s3e_gnn_ros.types import Frame, Status
 
 _DEPTH = 10
+_WARN_PERIOD_S = 5.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +47,7 @@ class Place:
         pipeline: searched on the worker's thread.
         camera: returns the running camera; None before its first camera_info.
         worker: returns the worker.
-        statistics: counts ``relocalisation.<status>``.
+        statistics: counts ``relocalisation.<status>``, and drops.
     """
 
     pipeline: LoopClosurePipeline
@@ -80,6 +81,7 @@ class RelocalisationService:
         self.watch = TrackingWatch(self._config.tracking_timeout_s, self._max_speed_m_per_s)
         self.is_lost: bool | None = None
         self._place = place
+        self._logger = node.get_logger()
         self._bridge = make_bridge()
         self._picture: Picture | None = None
         self._tried_ns: int | None = None
@@ -132,7 +134,14 @@ class RelocalisationService:
         picture, camera = self._picture, self._place.camera()
         if picture is None or camera is None or not self.watch.is_lost(picture.stamp_ns):
             return  # where messages pile up, odometry may have been late only
-        check_frame(picture.image, camera, picture.depth_m)
+        try:
+            check_frame(picture.image, camera, picture.depth_m)
+        except DropError as err:  # the camera has changed since the picture came
+            self._place.statistics.count(f'drops.{err.reason}')
+            self._logger.warning(
+                f'dropped ({err.reason}): {err}', throttle_duration_sec=_WARN_PERIOD_S
+            )
+            return
         result = self._locate(Frame(picture.stamp_ns, picture.image, camera, picture.depth_m))
         if result.status == Status.LOOP_DETECTED:
             self.watch.located(picture.stamp_ns)

@@ -6,6 +6,7 @@ import os
 import socket
 import time
 import warnings
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +19,7 @@ from scipy.spatial.transform import Rotation
 
 from s3e_gnn_ros.data.bag_file import open_bag
 from s3e_gnn_ros.data.bag_writer import BagWriter
+from s3e_gnn_ros.errors import S3EError
 from s3e_gnn_ros.geometry import se3
 from s3e_gnn_ros.geometry.camera import PinholeCamera
 from s3e_gnn_ros.types import Frame
@@ -112,13 +114,14 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def domain(monkeypatch: pytest.MonkeyPatch) -> int:
+def domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """Set a ROS domain that no other test of this run uses, for this process and its children."""
-    chosen = _next_domain()
-    while not _is_free(chosen):  # of another run of the tests, on the same machine
+    with socket.socket() as claim:  # DDS binds no TCP ports here: other runs see this one's
         chosen = _next_domain()
-    monkeypatch.setenv('ROS_DOMAIN_ID', str(chosen))
-    return chosen
+        while not (_is_free(chosen) and _is_bound(claim, chosen)):
+            chosen = _next_domain()
+        monkeypatch.setenv('ROS_DOMAIN_ID', str(chosen))
+        yield chosen
 
 
 _num_domains = os.getpid()
@@ -134,12 +137,17 @@ def _next_domain() -> int:
 
 
 def _is_free(domain: int) -> bool:
-    """Whether nobody has bound a domain's first port (RTPS: 7400 + 250 x domain + 10)."""
+    """Whether no participant has a domain's first port."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind(('127.0.0.1', 7410 + 250 * domain))
-        except OSError:
-            return False
+        return _is_bound(probe, domain)
+
+
+def _is_bound(unbound: socket.socket, domain: int) -> bool:
+    """Bind to a domain's first port (RTPS: 7400 + 250 x domain + 10) unless somebody has it."""
+    try:
+        unbound.bind(('127.0.0.1', 7410 + 250 * domain))
+    except OSError:
+        return False
     return True
 
 
@@ -190,6 +198,7 @@ class Robot:
         self.keyframes: list = []
         self._folder = folder
         self._children: list = []
+        self._found_by: dict = {}
         self._num_started = 0
         (folder / 'config.yaml').write_text(NODE_CONFIG)
         self._context = rclpy.Context()
@@ -220,9 +229,11 @@ class Robot:
 
         One whose topics are remapped listens to others than the robot's.
         """
+        from s3e_gnn_ros.ros import names
         from s3e_gnn_ros.ros.processes import Child, node_command, ros_arguments
 
-        topic = topic or ('image' if name == 'loop_closure' else 'odometry')
+        is_loop = name == 'loop_closure'
+        topic = topic or ('depth' if is_loop else 'odometry')  # the last it subscribes to
         before = self.publishers[topic].get_subscription_count()
         self._num_started += 1
         command = node_command(name, [*ros_arguments(self._folder / 'config.yaml'), *arguments])
@@ -230,10 +241,24 @@ class Robot:
         self._children.append(child)
         if not is_remapped:
             self.wait(lambda: self.publishers[topic].get_subscription_count() > before, child)
-        status = self.loop_status if name == 'loop_closure' else self.graph_status
+        status = self.loop_status if is_loop else self.graph_status
         self.wait(lambda: status() is not None, child)
+        service = names.LOOP_STATISTICS if is_loop else names.POSE_GRAPH_STATISTICS
+        self._found_by[child] = self.publishers[topic], service
         self.collector.spin(0.5)  # it has been found, but may not have found everybody yet
         return child
+
+    def stop(self, child) -> None:
+        """End a node, and wait until it is not found any more: the next one would be mistaken."""
+        publisher, service = self._found_by[child]
+        before = publisher.get_subscription_count()
+        child.stop()
+
+        def is_gone():
+            is_counted = publisher.get_subscription_count() >= before
+            return not (is_counted or self.collector.is_answering(service))
+
+        self.wait(is_gone)
 
     def kill(self, child) -> None:
         """End a node as a crash would."""
@@ -272,7 +297,14 @@ class Robot:
                 break
             self.collector.spin(0.05)
         self.collector.spin(0.01)  # what came before the answer is taken before it
-        return ask() if self.collector.is_answering(service) else None
+        if not self.collector.is_answering(service):
+            return None
+        try:
+            return ask()
+        except S3EError:
+            if self.collector.is_answering(service):
+                raise
+            return None  # it had gone, and that was not known yet
 
     def num_subscribers(self, topic: str) -> int:
         """Return how many nodes listen to a topic."""
@@ -298,14 +330,6 @@ class Robot:
         rclpy.try_shutdown(context=self._context)
 
 
-@pytest.fixture(scope='session')
-def short_lease(tmp_path_factory):
-    """Return a profile of Fast DDS by which dead processes are soon noticed."""
-    path = tmp_path_factory.mktemp('profiles') / 'fast_dds.xml'
-    path.write_text(SHORT_LEASE)
-    return path
-
-
 @pytest.fixture(autouse=True)
 def _ros_home(tmp_path, monkeypatch):
     """Keep maps and edits of one test from the next, and out of the home of whoever runs it."""
@@ -323,11 +347,22 @@ def no_shared_memory(monkeypatch):
 
 
 @pytest.fixture
-def robot(domain, tmp_path, monkeypatch, short_lease):
-    """Return a robot in a domain of its own."""
+def short_lease(robot, tmp_path, monkeypatch):
+    """For tests that kill a process: the death of nodes started from here on is soon noticed.
+
+    The robot exists before, as Fast DDS reads the file once per process: elsewhere, who is silent
+    for some seconds on a machine that is busy is not dead.
+    """
+    path = tmp_path / 'fast_dds.xml'
+    path.write_text(SHORT_LEASE)
     is_humble = os.environ.get('ROS_DISTRO') == 'humble'
     name = 'FASTRTPS' if is_humble else 'FASTDDS'
-    monkeypatch.setenv(f'{name}_DEFAULT_PROFILES_FILE', str(short_lease))
+    monkeypatch.setenv(f'{name}_DEFAULT_PROFILES_FILE', str(path))
+
+
+@pytest.fixture
+def robot(domain, tmp_path):
+    """Return a robot in a domain of its own."""
     pytest.importorskip('rclpy')
     pytest.importorskip('s3e_gnn_ros.msg')
     robot = Robot(tmp_path)

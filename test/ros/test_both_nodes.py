@@ -21,13 +21,13 @@ from s3e_gnn_ros.ros.qos import latched_qos
 
 def test_loops_and_a_corrected_path_come_out_of_one_process(robot, caller, recording):
     paths = caller.keep(Path, names.PATH, latched_qos(1))
-    both = robot.start('both', '-p', 'retrieval.method:=bow', topic='image')
+    both = robot.start('both', '-p', 'retrieval.method:=bow', topic='depth')
     robot.play(recording, 0, 52)
 
     def have_all():
         loop, graph = robot.loop_status(), robot.graph_status()
         return (
-            loop.counters['frames'] >= 51
+            loop.counters['frames'] >= 52
             and loop.is_idle
             and graph.is_idle
             and graph.counters['keyframes'] == loop.counters['keyframes']

@@ -62,6 +62,23 @@ class Client:
                 child.check_alive()
                 if client.wait_for_service(timeout_sec=1.0):
                     break
+        self._greet()
+
+    def _greet(self):
+        """Wait until the node knows the clients: else an answer is lost, and no request is safe.
+
+        They are announced in the order they are made: who answers the last knows all.
+        """
+        last = self._node.create_client(srv.GetStatistics, names.DATABASE_STATISTICS)
+        for _ in range(90):
+            self.child.check_alive()
+            if last.wait_for_service(timeout_sec=1.0):
+                future = last.call_async(srv.GetStatistics.Request())
+                self._executor.spin_until_future_complete(future, timeout_sec=1.0)
+                if future.done():
+                    return
+                last.remove_pending_request(future)
+        raise AssertionError('no answer')
 
     def call(self, request):
         kind = next(k for k in self._clients if isinstance(request, k.Request))

@@ -163,11 +163,11 @@ def test_one_at_a_time_survives_being_dropped():
     job.offer()
     worker.offer(Job(lambda: None))  # takes its place
     begin.set()
-    while worker.is_busy or worker.depth:
+    while worker.depth or worker.is_busy:  # in this order: what waits is at work next
         pass
     assert seen == []
     job.offer()
-    while worker.is_busy or worker.depth:
+    while worker.depth or worker.is_busy:
         pass
     assert seen == [1]
     worker.close()

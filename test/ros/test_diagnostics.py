@@ -54,7 +54,7 @@ def test_the_loop_closure_node_tells_of_inputs_drops_and_loops(robot, monitor, r
     assert message == 'nothing has come so far'
     assert values == {'topic': '/image'}
     robot.play(recording, 0, 52)
-    robot.wait(lambda: robot.loop_status().counters['frames'] >= 51, node)
+    robot.wait(lambda: robot.loop_status().counters['frames'] >= 52, node)
     robot.wait(lambda: robot.loop_status().is_idle, node)
     # All of it came within seconds, and then nothing any more.
     message, values = monitor.wait_for('loop_closure_node: input image', STALE, node)
@@ -97,7 +97,7 @@ def test_the_pose_graph_node_tells_of_the_graph_and_its_correction(robot, monito
     message, _ = monitor.wait_for('pose_graph_node: correction', OK, node)
     assert message == 'no odometry has come so far'
     robot.play(recording, 0, 52)
-    robot.wait(lambda: robot.loop_status().counters['frames'] >= 51, loop)
+    robot.wait(lambda: robot.loop_status().counters['frames'] >= 52, loop)
     robot.wait(lambda: robot.loop_status().is_idle, loop)
     counters = robot.loop_status().counters
     robot.wait(lambda: robot.graph_status().counters['closures'] == counters['closures'], node)

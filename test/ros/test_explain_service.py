@@ -45,9 +45,15 @@ def test_stories_of_pairs(robot, caller, recording, tmp_path):
     def rests():
         caller.spin(0.1)
         status, of_graph = robot.loop_status(), robot.graph_status()
-        if status is None or of_graph is None or status.counters['frames'] < 51:
+        if status is None or of_graph is None or status.counters['frames'] < 52:
             return False
-        return status.is_idle and of_graph.is_idle and len(closures) > 0
+        has_all = all(
+            of_graph.counters[name] == status.counters[name] for name in ('keyframes', 'closures')
+        )
+        num_closures = status.counters['closures']
+        return (
+            has_all and status.is_idle and of_graph.is_idle and len(closures) == num_closures > 0
+        )
 
     robot.wait(rests)
     closure = closures[-1]
@@ -55,8 +61,10 @@ def test_stories_of_pairs(robot, caller, recording, tmp_path):
 
     def has_weight():
         caller.spin(0.1)
+        if not placed:
+            return False
         known = zip(placed[-1].closure_query_ids, placed[-1].closure_match_ids, strict=True)
-        return bool(placed) and (closure.query_id, closure.match_id) in set(known)
+        return (closure.query_id, closure.match_id) in set(known)
 
     robot.wait(has_weight)
     told = ask(caller, query, match)
@@ -81,8 +89,8 @@ def test_stories_of_pairs(robot, caller, recording, tmp_path):
         refused = ask(caller, query, other)
         assert not refused.success
         assert sentence in refused.message
-    graph.stop()
-    node.stop()
+    robot.stop(graph)
+    robot.stop(node)
 
     # Another run, that was not there: by the map alone.
     robot.start('loop_closure', *words, '-p', 'map.load:=first')

@@ -149,7 +149,10 @@ def check_pose(rig, message):
 
 
 def answer(rig, told):
-    """Answer all with the truth; returns old and current keyframe of each."""
+    """Answer all with the truth; returns old and current keyframe of each.
+
+    One by one: nobody repeats an answer that is lost in a burst.
+    """
     pairs = []
     for message in told:
         old, current = rig.old_keyframe(message)
@@ -159,6 +162,7 @@ def answer(rig, told):
         reply.twist.twist.linear.y = float(message.channels[0].values[7])
         rig.host['answer'].publish(reply)
         pairs.append((old, current))
+        rig.robot.wait(lambda: rig.counters()['feedback.refined'] == len(pairs), rig._nodes[0])
     return pairs
 
 

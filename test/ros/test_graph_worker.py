@@ -143,6 +143,34 @@ def test_only_a_small_map_is_optimised_whole_and_once(bench, monkeypatch, limit,
     )
 
 
+def test_a_finish_that_begins_is_not_asked_for_again(bench, monkeypatch):
+    calls, gate, finish = [], threading.Event(), GraphWorker._finish
+
+    def late(worker):
+        calls.append(worker)
+        assert gate.wait(20)
+        finish(worker)
+
+    monkeypatch.setattr(GraphWorker, '_finish', late)
+    monkeypatch.setattr(module, '_QUIET_S', 0.1)
+    bench.worker.add_batch([keyframe(1, i) for i in range(10)], [closure(9, 0, shift_m=0.05)])
+    while not calls:
+        bench.worker.tick()
+        time.sleep(0.02)
+    bench.worker.tick()  # the thread has taken the job, and not done a thing
+    gate.set()
+    bench.rest()
+    assert len(calls) == 1
+
+
+def test_a_finish_that_finds_no_room_is_asked_for_again(bench):
+    bench.worker._needs_finish = True
+    bench.worker._touched_s -= 60.0
+    bench.worker.worker.close()  # from here on it drops whatever it is given
+    bench.worker.tick()
+    assert bench.worker.is_busy
+
+
 def test_a_snapshot_comes_while_jobs_still_wait(bench):
     gates = [threading.Event() for _ in range(3)]
     bench.worker.add_keyframe(keyframe(1, 0))

@@ -163,7 +163,7 @@ def test_every_launch_file_is_executed(share):
     assert {case[0] for case in tested} == {path.name.split('.')[0] for path in LAUNCH_FILES}
 
 
-def test_arguments_become_parameters(share, robot, tmp_path):
+def test_arguments_become_parameters(share, robot, caller, tmp_path):
     import rclpy
     from rcl_interfaces.srv import GetParameters
 
@@ -178,18 +178,17 @@ def test_arguments_become_parameters(share, robot, tmp_path):
     arguments = ('retrieval:=bow', 'camera:=d455_848x480', 'map:=12', 'back_end:=false')
     more = ('set:=keyframes.min_translation_m=2 node.use_depth=false', 'use_sim_time:=false')
     with launched(share, tmp_path, 'vins_mono', *arguments, *more) as child:
-        node = robot._node
-        client = node.create_client(GetParameters, '/loop_closure_node/get_parameters')
-        robot.wait(client.service_is_ready, child)
-        answer = client.call_async(GetParameters.Request(names=list(wanted)))
-        executor = rclpy.executors.SingleThreadedExecutor(context=node.context)
-        executor.add_node(node)
-        executor.spin_until_future_complete(answer, 30.0)
-        executor.shutdown()
-        values = [rclpy.parameter.parameter_value_to_python(v) for v in answer.result().values]
+        node, name = robot._node, '/loop_closure_node/get_parameters'
+        answer = caller.call(GetParameters, name, names=list(wanted))
+        values = [rclpy.parameter.parameter_value_to_python(v) for v in answer.values]
         assert dict(zip(wanted, values, strict=True)) == wanted
-        assert robot.num_subscribers('/vins_estimator/keyframe_pose') == 1
-        assert node.count_publishers('/loop_closure/keyframe') == 1
+        robot.wait(
+            lambda: (
+                robot.num_subscribers('/vins_estimator/keyframe_pose') == 1
+                and node.count_publishers('/loop_closure/keyframe') == 1
+            ),
+            child,
+        )
         assert node.count_publishers('/pose_graph/path') == 0
 
 

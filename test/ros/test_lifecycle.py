@@ -57,12 +57,12 @@ def threads_of(child):
 
 
 def listeners(robot):
-    return robot.publishers['image'].get_subscription_count()
+    return {robot.publishers[name].get_subscription_count() for name in ('image', 'depth')}
 
 
 def play(robot, recording, first, last):
     """Play frames to the active node, and wait until it rests; returns its counters."""
-    robot.wait(lambda: listeners(robot) == 1)
+    robot.wait(lambda: listeners(robot) == {1})
     robot.collector.spin(0.5)  # it has been found, but may not have found everybody yet
     robot.wait(lambda: robot.loop_status() is not None)
     before = robot.loop_status().counters['frames']
@@ -70,7 +70,7 @@ def play(robot, recording, first, last):
 
     def done():
         status = robot.loop_status()
-        return status.counters['frames'] >= before + last - first - 1 and status.is_idle
+        return status.counters['frames'] >= before + last - first and status.is_idle
 
     robot.wait(done)
     return robot.loop_status().counters
@@ -88,7 +88,7 @@ def test_a_node_that_is_managed_goes_through_its_states(start, robot, caller, re
     assert manager.change(CONFIGURE)
     assert manager.state() == 'inactive'
     assert (maps / 'home.s3emap').exists()
-    assert listeners(robot) == 0
+    assert listeners(robot) == {0}
 
     assert manager.change(ACTIVATE)
     counters = play(robot, recording, 0, 26)
@@ -96,7 +96,7 @@ def test_a_node_that_is_managed_goes_through_its_states(start, robot, caller, re
     assert num_keyframes == counters['map.stored'] > 10
 
     assert manager.change(DEACTIVATE)
-    robot.wait(lambda: listeners(robot) == 0)
+    robot.wait(lambda: listeners(robot) == {0})
     robot.play(recording, 26, 30)
     assert robot.loop_status().counters['received.image'] == counters['received.image']
     # What only reads still answers; what changes the map does not.
@@ -142,7 +142,7 @@ def test_another_configuration_follows_a_cleanup_and_nothing_is_left(start, robo
         assert manager.change(DEACTIVATE)
         assert manager.change(CLEANUP)
         assert manager.state() == 'unconfigured'
-        robot.wait(lambda: listeners(robot) == 0)
+        robot.wait(lambda: listeners(robot) == {0})
         if method == 's3e' and at_rest is not None:
             num_threads = threads_of(child)  # torch keeps some of its own once it was used
             at_rest = None

@@ -53,8 +53,15 @@ def settled(robot, num_loaded=0):
 
 def played(robot, recording, first, last):
     robot.play(recording, first, last)
-    num_frames = last - first - 1
-    robot.wait(lambda: robot.loop_status().counters['frames'] >= num_frames)
+    robot.wait(lambda: robot.loop_status().counters['frames'] >= last - first)
+
+
+def taken(robot, caller, messages, number):
+    """Wait until as many messages have come, and show that no more do."""
+    robot.wait(lambda: (caller.spin(0.1), len(messages) >= number)[1])
+    caller.spin(1.0)
+    assert len(messages) == number
+    return list(messages)
 
 
 def play_elsewhere(robot, recording, first, last, T_new_odom):
@@ -109,7 +116,7 @@ def test_a_second_run_is_placed_in_the_map_of_the_first(
 
     robot.wait(has_poses)  # the back end's poses come into the file
     for node in nodes:
-        node.stop()
+        robot.stop(node)
 
     robot.start(
         'loop_closure',
@@ -118,7 +125,7 @@ def test_a_second_run_is_placed_in_the_map_of_the_first(
     robot.start('pose_graph')
     T_new_odom = se3.expmap([0.3, -0.5, 1.0, 4.0, -2.0, 0.7])
     play_elsewhere(robot, recording, 26, 52, T_new_odom)
-    robot.wait(lambda: robot.loop_status().counters['frames'] >= 25)
+    robot.wait(lambda: robot.loop_status().counters['frames'] >= 26)
     loop, graph = settled(robot, len(first_poses))
     assert loop['keyframes_loaded'] == len(first_poses)
     assert graph['keyframes'] == len(first_poses) + loop['keyframes']
@@ -150,12 +157,15 @@ def test_a_second_run_is_placed_in_the_map_of_the_first(
 
 def test_two_maps_are_merged_and_exported(robot, caller, recording, tmp_path):
     place = {'map__directory': tmp_path}
+    num_keyframes = 0
     for name, (first, last) in {'out': (0, 26), 'back': (26, 52)}.items():
         node = robot.start('loop_closure', *parameters(map__name=name, **place))
         played(robot, recording, first, last)
         robot.wait(lambda: robot.loop_status().is_idle)
-        node.stop()
-        robot.wait(lambda: robot.loop_status() is None)
+        num_keyframes += robot.loop_status().counters['keyframes']
+        # The node's last messages have to come while it lives.
+        robot.wait(lambda: len(robot.keyframes) >= num_keyframes)  # noqa: B023
+        robot.stop(node)
     robot.start('loop_closure', *parameters(**place))
     merged = caller.call(
         srv.MergeMaps, names.MERGE_MAPS, limit_s=90.0, name='out', other='back', out='both'
@@ -181,17 +191,15 @@ def test_two_maps_are_merged_and_exported(robot, caller, recording, tmp_path):
 
 
 def test_keyframes_of_another_robot_join_the_map(robot, caller, recording, tmp_path):
-    other = robot.start('loop_closure', *parameters(node__robot_id='bee'))
     heard = caller.keep(msg.KeyFrame, names.KEYFRAME, reliable_qos(1000))
+    other = robot.start('loop_closure', *parameters(node__robot_id='bee'))
     robot.wait(lambda: caller.node.count_publishers(names.KEYFRAME) == 1)
     played(robot, recording, 0, 26)
     robot.wait(lambda: robot.loop_status().is_idle)
-    caller.spin(1.0)
-    of_bee = list(heard)
-    assert len(of_bee) == robot.loop_status().counters['keyframes'] > 10
+    of_bee = taken(robot, caller, heard, robot.loop_status().counters['keyframes'])
+    assert len(of_bee) > 10
     assert {k.robot_id for k in of_bee} == {'bee'}
-    other.stop()
-    robot.wait(lambda: robot.loop_status() is None)
+    robot.stop(other)
 
     heard.clear()
     robot.start(
@@ -206,8 +214,7 @@ def test_keyframes_of_another_robot_join_the_map(robot, caller, recording, tmp_p
     robot.wait(lambda: external.get_subscription_count() == 1)
     played(robot, recording, 26, 52)
     robot.wait(lambda: robot.loop_status().is_idle)
-    caller.spin(1.0)
-    of_ant = list(heard)
+    of_ant = taken(robot, caller, heard, robot.loop_status().counters['keyframes'])
     for message in (*of_bee, *of_ant, *of_bee):  # all come back, and some twice
         external.publish(message)
 
@@ -217,8 +224,7 @@ def test_keyframes_of_another_robot_join_the_map(robot, caller, recording, tmp_p
         return received == len(of_bee) * 2 + len(of_ant) and status.is_idle
 
     robot.wait(has_all)
-    caller.spin(1.0)
-    assert len(heard) == len(of_ant) + len(of_bee)  # and nothing goes round in circles
+    taken(robot, caller, heard, len(of_ant) + len(of_bee))  # and nothing goes round in circles
     assert {k.robot_id for k in heard[len(of_ant) :]} == {'bee'}
     history = caller.call(srv.GetKeyFrames, names.GET_KEYFRAMES)
     assert len(history.keyframes) == len(heard)

@@ -40,7 +40,7 @@ def played(robot, recording, first, last):
 
     def done():
         status = robot.loop_status()
-        wanted = before + last - first - 1
+        wanted = before + last - first
         return status is not None and status.counters['frames'] >= wanted and status.is_idle
 
     robot.wait(done)
@@ -88,7 +88,7 @@ def test_a_map_survives_its_run(robot, caller, recording, frames, tmp_path):
         answer = caller.call(srv.SaveMap, names.SAVE_MAP, name=name, overwrite=True)
         assert not answer.success
     (maps / 'torn.s3emap').write_bytes(b'SQLite format 3\x00' + bytes(200))
-    node.stop()
+    robot.stop(node)
 
     robot.start('loop_closure', *parameters(maps))
     removed = caller.keep(msg.KeyframeIds, names.REMOVED, latched_qos(10))
@@ -132,6 +132,7 @@ def test_a_map_survives_its_run(robot, caller, recording, frames, tmp_path):
     )
     assert gone.success
     assert gone.num_removed == num_keyframes - 1
+    robot.wait(lambda: (caller.spin(0.1), removed)[1])
     caller.spin(0.5)
     assert [list(message.keyframe_ids) for message in removed] == [list(range(1, num_keyframes))]
     history = caller.call(srv.GetKeyFrames, names.GET_KEYFRAMES)
@@ -154,7 +155,7 @@ def test_a_map_is_gone_on_with(robot, caller, recording, tmp_path):
         keyframe_ids=[3],
     )
     assert removed.num_removed == 1
-    node.stop()
+    robot.stop(node)
     robot.start('loop_closure', *parameters(tmp_path, map__name='home', **bow))
     second = played(robot, recording, 30, 52)
     assert second['keyframes_loaded'] == first['keyframes'] - 1

@@ -119,6 +119,17 @@ def check(name='vins_mono', timeout_s=3.0, **choices):
     return check_inputs(make_plan(SETUPS[name], Choices(**choices)), timeout_s)
 
 
+def expect(is_expected, name='vins_mono', **choices):
+    """Demand something of the problems that a short check finds, or else a long one.
+
+    On a busy machine the short one may end before everybody has been found.
+    """
+    problems = check(name, **choices).problems
+    if not is_expected(problems):
+        problems = check(name, timeout_s=15.0, **choices).problems
+    assert is_expected(problems), problems
+
+
 def test_when_all_is_well_there_is_a_line_per_input_with_its_rate(world):
     world({**CAMERA, **VINS})
     report = check(timeout_s=30.0)
@@ -137,66 +148,69 @@ def test_a_port_without_the_prefix_is_found_by_the_type_of_its_topics(world):
     world(
         {**CAMERA, **{name: topic.replace('/vins_estimator', '') for name, topic in VINS.items()}}
     )
-    report = check()
-    assert len(report.problems) == len(VINS)
-    (points,) = [line for line in report.problems if "'keyframe_points'" in line]
-    assert points == (
+    points = (
         "input 'keyframe_points' (/vins_estimator/keyframe_point) has received nothing: nobody "
         'publishes it; publishers of its type exist on /keyframe_point'
+    )
+    expect(
+        lambda problems: (
+            len(problems) == len(VINS)
+            and [line for line in problems if "'keyframe_points'" in line] == [points]
+        )
     )
     assert check(host_namespace='', timeout_s=30.0).problems == []
 
 
 def test_quality_of_service_that_does_not_match_is_named(world):
     world({**CAMERA, **VINS}, qos={'image': BEST_EFFORT})
-    (problem,) = check(parameters={'node.reliable_inputs': True}).problems
-    assert "'image'" in problem
-    assert '/world offers reliability BEST_EFFORT, RELIABLE is asked for' in problem
+    words = "'image'", '/world offers reliability BEST_EFFORT, RELIABLE is asked for'
+    expect(
+        lambda problems: len(problems) == 1 and all(each in problems[0] for each in words),
+        parameters={'node.reliable_inputs': True},
+    )
     assert check(timeout_s=30.0).problems == []
 
 
 def test_raw_images_where_compressed_ones_are_wanted(world):
     world({**CAMERA, **VINS})
-    problems = check(image_transport='compressed').problems
-    assert len(problems) == 2
-    assert f'{CAMERA["image"]} exists: set node.image_transport to raw' in problems[0]
-    assert f'{CAMERA["depth"]} exists: set node.image_transport to raw' in problems[1]
+    words = [
+        f'{CAMERA[name]} exists: set node.image_transport to raw' for name in ('image', 'depth')
+    ]
+    expect(
+        lambda problems: (
+            len(problems) == 2 and words[0] in problems[0] and words[1] in problems[1]
+        ),
+        image_transport='compressed',
+    )
 
 
 def test_depth_whose_stamps_differ(world):
     world({**CAMERA, **VINS}, late_s={'depth': 0.017})
-    (gap,) = check().problems
-    assert "'image' lie 0.01" in gap
-    assert "the nearest of 'depth'" in gap
-    assert 'node.sync_slop_s is 0.002' in gap
+    words = "'image' lie 0.01", "the nearest of 'depth'", 'node.sync_slop_s is 0.002'
+    expect(lambda problems: len(problems) == 1 and all(each in problems[0] for each in words))
 
 
 def test_keyframes_whose_stamps_are_of_no_image(world):
     world({**CAMERA, **VINS}, late_s={'keyframe_pose': -0.0005})
-    problems = check().problems
-    assert any("the stamps of 'keyframe_pose' lie 0.0005" in line for line in problems)
-    assert any('equal stamps are needed' in line for line in problems)
+    words = "the stamps of 'keyframe_pose' lie 0.0005", 'equal stamps are needed'
+    expect(lambda problems: all(any(each in line for line in problems) for each in words))
 
 
 def test_a_camera_info_without_intrinsics(world):
     world({**CAMERA, **VINS}, focal_px=0.0)
-    problems = check().problems
-    assert problems
-    assert all('camera_info' in line for line in problems)
+    expect(lambda problems: problems and all('camera_info' in line for line in problems))
 
 
 def test_a_camera_info_that_is_missing(world):
     world({name: topic for name, topic in {**CAMERA, **VINS}.items() if name != 'camera_info'})
-    (problem,) = check().problems
-    assert problem.startswith(
-        f"input 'camera_info' ({CAMERA['camera_info']}) has received nothing"
-    )
+    words = f"input 'camera_info' ({CAMERA['camera_info']}) has received nothing"
+    expect(lambda problems: len(problems) == 1 and problems[0].startswith(words))
 
 
 def test_a_camera_whose_place_in_the_body_nobody_tells(world):
     world({**CAMERA, 'odometry': '/odometry'})
-    (problem,) = check('rgbd_odometry').problems
-    assert problem.startswith('where the camera sits in the body is unknown')
+    words = 'where the camera sits in the body is unknown'
+    expect(lambda problems: len(problems) == 1 and problems[0].startswith(words), 'rgbd_odometry')
     T = [0.1, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]
     found = check('rgbd_odometry', timeout_s=30.0, parameters={'node.T_body_camera': T})
     assert found.problems == []
@@ -205,9 +219,8 @@ def test_a_camera_whose_place_in_the_body_nobody_tells(world):
 
 def test_time_that_never_begins(world):
     world({**CAMERA, **VINS})
-    assert check(use_sim_time=True).problems == [
-        'use_sim_time is true, and nobody publishes /clock'
-    ]
+    sentence = 'use_sim_time is true, and nobody publishes /clock'
+    expect(lambda problems: problems == [sentence], use_sim_time=True)
 
 
 @pytest.mark.parametrize('host_namespace', ['vins_estimator', 'elsewhere'])

@@ -21,6 +21,8 @@ class FakeFuture:
 
     def add_done_callback(self, callback):
         self.callback = callback
+        if self.response is not None:
+            callback(self)
 
     def cancelled(self):
         return False
@@ -38,6 +40,8 @@ class Scene:
     def __init__(self, monkeypatch):
         self.now_s = 1000.0
         self.is_ready = True
+        self.finds_us = True
+        self.num_greetings = 0
         self.gap = None
         self.requests = []
         self.in_flight = []
@@ -60,9 +64,17 @@ class Scene:
         return self.is_ready
 
     def call_async(self, request):
-        self.requests.append((request.session, request.first_id))
-        self.in_flight.append(FakeFuture())
-        return self.in_flight[-1]
+        future = FakeFuture()
+        start = request.session, request.first_id
+        if start == module._NOTHING:
+            self.num_greetings += 1
+            if self.finds_us:
+                future.response = SimpleNamespace(keyframes=[], closures=[])
+                return future
+        else:
+            self.requests.append(start)
+        self.in_flight.append(future)
+        return future
 
     def remove_pending_request(self, future):
         self.in_flight.remove(future)
@@ -127,6 +139,19 @@ def test_a_request_lost_with_its_server_is_made_again(scene):
     scene.wait(1)
     assert scene.requests == [(0, 0), (0, 0)]
     assert len(scene.in_flight) == 1
+
+
+def test_answers_that_are_lost_before_the_server_has_found_us_are_soon_asked_for(scene):
+    scene.finds_us = False
+    scene.wait(5)
+    assert scene.num_greetings == 2
+    assert scene.requests == []  # a long history is sent once, when it arrives
+    scene.finds_us = True
+    scene.wait(2)
+    assert scene.requests == [(0, 0)]
+    scene.answer('keyframe')
+    assert len(scene.answers) == 1
+    assert scene.in_flight == []
 
 
 def test_a_request_that_is_never_answered_does_not_last_for_ever(scene):

@@ -15,11 +15,11 @@ from s3e_gnn_ros.config import leaves
 
 
 def wait_for_frames(robot, number):
-    """Wait until the node has seen all frames but the last, and rests."""
+    """Wait until the node has seen so many frames, and rests."""
 
     def done():
         status = robot.loop_status()
-        return status.counters['frames'] >= number - 1 and status.is_idle
+        return status.counters['frames'] >= number and status.is_idle
 
     robot.wait(done)
     return robot.loop_status().counters

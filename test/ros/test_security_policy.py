@@ -83,6 +83,7 @@ def opened(make, parameters, folder) -> set[tuple[str, str]]:
         own = {('publish', each.topic_name) for each in node.publishers}
         own |= {('subscribe', each.topic_name) for each in node.subscriptions}
         own |= {('reply', each.service_name) for each in node.services}
+        own |= {('request', node.resolve_service_name(each.srv_name)) for each in node.clients}
         for _ in range(300):
             found = {
                 (verb, name)
