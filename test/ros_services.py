@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 
 _START_LIMIT_S = 90.0
 """A node that has just been started may take as long."""
+_FIND_S = 0.5
+_ASK_AGAIN_S = 10.0
+_QUESTIONS = ('Describe', 'Explain', 'Get', 'List', 'Relocalize')
+"""Services that change nothing begin with these."""
 
 
 class Caller:
@@ -24,56 +27,36 @@ class Caller:
         self._executor = SingleThreadedExecutor(context=context)
         self._executor.add_node(self.node)
         self._clients = {}
-        self._greeters = {}
 
     def call(self, service_class, name, /, *, limit_s=30.0, **fields):
-        """Call a service once; fail when no answer comes."""
-        if name not in self._clients:
+        """Call a service; fail when no answer comes.
+
+        A server that has not found this client yet drops its answer: there is a while to be found
+        in, and what changes nothing is asked again.
+        """
+        request = service_class.Request(**fields)
+        is_question = service_class.__name__.startswith(_QUESTIONS)
+        end_s = time.monotonic() + limit_s
+        while True:
+            left_s = max(end_s - time.monotonic(), 1.0)
+            client = self._client(service_class, name)
+            future = client.call_async(request)
+            patience_s = min(_ASK_AGAIN_S, left_s) if is_question else left_s
+            self._executor.spin_until_future_complete(future, timeout_sec=patience_s)
+            if future.done():
+                return future.result()
+            assert time.monotonic() < end_s, f'{name} has not answered'
+            self.node.destroy_client(self._clients.pop(name))
+
+    def _client(self, service_class, name):
+        is_new = name not in self._clients
+        if is_new:
             self._clients[name] = self.node.create_client(service_class, name)
-            self._greeters.clear()  # they have to be newer
         client = self._clients[name]
         assert client.wait_for_service(_START_LIMIT_S), f'{name} is not there'
-        self._greet(self.node.resolve_service_name(name))
-        future = client.call_async(service_class.Request(**fields))
-        self._executor.spin_until_future_complete(future, timeout_sec=limit_s)
-        assert future.done(), f'{name} has not answered'
-        return future.result()
-
-    def _greet(self, service):
-        """Wait until the server of a service knows every client here: else its answer is lost.
-
-        Clients are announced in the order they are made: the server that answers one made later
-        knows all. Only a question that changes nothing may be repeated until then.
-        """
-        from rcl_interfaces.srv import GetParameters  # noqa: TID251
-
-        end_s = time.monotonic() + _START_LIMIT_S
-        while True:
-            assert time.monotonic() < end_s, f'the node of {service} does not answer'
-            node = self._node_of(service)
-            if node is None:
-                self.spin(0.05)
-                continue
-            if node not in self._greeters:
-                name = f'{node}/get_parameters'
-                self._greeters[node] = self.node.create_client(GetParameters, name)
-            greeter = self._greeters[node]
-            if not greeter.wait_for_service(1.0):
-                continue
-            future = greeter.call_async(GetParameters.Request())
-            self._executor.spin_until_future_complete(future, timeout_sec=1.0)
-            if future.done():
-                return
-            greeter.remove_pending_request(future)
-
-    def _node_of(self, service):
-        """Return the full name of the node that offers a service; None while it is unknown."""
-        for name, namespace in self.node.get_node_names_and_namespaces():
-            with suppress(RuntimeError):  # it has gone meanwhile
-                services = self.node.get_service_names_and_types_by_node(name, namespace)
-                if service in dict(services):
-                    return f'{namespace.rstrip("/")}/{name}'
-        return None
+        if is_new:
+            self.spin(_FIND_S)
+        return client
 
     def keep(self, message_class, name, qos):
         """Subscribe; returns the list that messages are appended to while this node spins."""
