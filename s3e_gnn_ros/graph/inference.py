@@ -33,7 +33,7 @@ class InferenceGNN:
     Args:
         config: architecture.
         weights: trained; names and shapes are those of
-            :func:`~s3e_gnn_ros.graph.gnn.build_gnn`. They are copied.
+            :func:`~s3e_gnn_ros.graph.gnn.build_gnn`, see :meth:`shapes`. They are copied.
     """
 
     def __init__(self, config: GNNConfig, weights: Mapping[str, Tensor]) -> None:
@@ -46,6 +46,17 @@ class InferenceGNN:
 
             self._paper = PaperGNN(config).eval()
             self._paper.load_state_dict(weights)
+
+    @staticmethod
+    def shapes(config: GNNConfig) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the weights by their names; takes no memory for them."""
+        if config.form == 'improved':
+            return SmallSmoothing.shapes(config)
+        from s3e_gnn_ros.graph.gnn import PaperGNN
+
+        with torch.device('meta'):
+            state = PaperGNN(config).state_dict()
+        return {name: tuple(value.shape) for name, value in state.items()}
 
     @classmethod
     def of(cls, gnn: ReferenceGNN) -> InferenceGNN:

@@ -18,7 +18,6 @@ from s3e_gnn_ros.graph.gnn_config import GNNConfig
 from s3e_gnn_ros.graph.inference import InferenceGNN
 from s3e_gnn_ros.graph.linking import chain_links, link_keyframe
 from s3e_gnn_ros.graph.reference_graph import ReferenceGraph
-from s3e_gnn_ros.graph.smoothing import SmallSmoothing
 
 ENCODER = 'encoder'
 GNN = 'gnn'
@@ -282,13 +281,8 @@ def load_gnn(weights: Weights) -> InferenceGNN:
         InputError: the file has no GNN, or that of another architecture.
     """
     config = GNNConfig.from_dict(weights.configuration(GNN))
-    if config.form == 'improved':
-        weights.check_shapes(GNN, SmallSmoothing.shapes(config))
-        return InferenceGNN(config, weights.part(GNN))
-    from s3e_gnn_ros.graph.gnn import PaperGNN
-
-    gnn = weights.build(lambda: PaperGNN(config), GNN)
-    return InferenceGNN(config, gnn.state_dict())
+    weights.check_shapes(GNN, InferenceGNN.shapes(config))
+    return InferenceGNN(config, weights.part(GNN))
 
 
 def load_calibration(weights: Weights, of: str) -> Calibration:

@@ -127,7 +127,13 @@ class LoopClosing(Role):
             self._intake,
         )
         stack.callback(self._explain.close)
-        place = Place(self._pipeline, lambda: self.camera, self._get_worker, self._statistics)
+        place = Place(
+            self._pipeline,
+            lambda: self.camera,
+            self._get_worker,
+            self._statistics,
+            self._intake,
+        )
         self._relocalisation = RelocalisationService(self._node, self._config, services, place)
 
     def _get_worker(self) -> Worker[Job]:

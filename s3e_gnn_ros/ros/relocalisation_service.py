@@ -29,6 +29,7 @@ from s3e_gnn_ros.ros.deferred import DeferredServices, Job, OneAtATime
 from s3e_gnn_ros.ros.frame_joiner import Picture
 from s3e_gnn_ros.ros.images import decode_image, make_bridge
 from s3e_gnn_ros.ros.inputs import Inputs
+from s3e_gnn_ros.ros.intake import Intake
 from s3e_gnn_ros.ros.qos import reliable_qos
 from s3e_gnn_ros.ros.statistics import Statistics
 from s3e_gnn_ros.ros.tracking_watch import TrackingWatch
@@ -36,7 +37,6 @@ from s3e_gnn_ros.ros.worker import Worker
 from s3e_gnn_ros.types import Frame, Status
 
 _DEPTH = 10
-_WARN_PERIOD_S = 5.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,13 +47,15 @@ class Place:
         pipeline: searched on the worker's thread.
         camera: returns the running camera; None before its first camera_info.
         worker: returns the worker.
-        statistics: counts ``relocalisation.<status>``, and drops.
+        statistics: counts ``relocalisation.<status>``.
+        intake: counts and logs pictures that are dropped.
     """
 
     pipeline: LoopClosurePipeline
     camera: Callable[[], PinholeCamera | None]
     worker: Callable[[], Worker[Job]]
     statistics: Statistics
+    intake: Intake
 
 
 class RelocalisationService:
@@ -81,7 +83,6 @@ class RelocalisationService:
         self.watch = TrackingWatch(self._config.tracking_timeout_s, self._max_speed_m_per_s)
         self.is_lost: bool | None = None
         self._place = place
-        self._logger = node.get_logger()
         self._bridge = make_bridge()
         self._picture: Picture | None = None
         self._tried_ns: int | None = None
@@ -137,10 +138,7 @@ class RelocalisationService:
         try:
             check_frame(picture.image, camera, picture.depth_m)
         except DropError as err:  # the camera has changed since the picture came
-            self._place.statistics.count(f'drops.{err.reason}')
-            self._logger.warning(
-                f'dropped ({err.reason}): {err}', throttle_duration_sec=_WARN_PERIOD_S
-            )
+            self._place.intake.drop(err.reason, str(err))
             return
         result = self._locate(Frame(picture.stamp_ns, picture.image, camera, picture.depth_m))
         if result.status == Status.LOOP_DETECTED:

@@ -14,7 +14,6 @@ from s3e_gnn_ros.graph.inference import InferenceGNN
 from s3e_gnn_ros.graph.layers import PaperSageConv, SmoothingSageConv
 from s3e_gnn_ros.graph.path import path_similarity
 from s3e_gnn_ros.graph.query import inverse_cross_entropy
-from s3e_gnn_ros.graph.smoothing import SmallSmoothing
 
 CONFIG = GNNConfig(embedding_dim=8, edge_dim=4)
 NO_EDGES = torch.zeros((2, 0), dtype=torch.long)
@@ -201,10 +200,12 @@ def test_config_round_trip_and_errors():
         GNNConfig.from_dict({'colour': 1})
 
 
-@pytest.mark.parametrize('path_weight', [0.4, 0.0])
-def test_inference_reads_the_weights_that_the_modules_have(path_weight):
-    config = dataclasses.replace(CONFIG, path_weight=path_weight)
+@pytest.mark.parametrize(
+    ('form', 'path_weight'), [('improved', 0.4), ('improved', 0.0), ('paper', 0.0)]
+)
+def test_inference_reads_the_weights_that_the_modules_have(form, path_weight):
+    config = dataclasses.replace(CONFIG, form=form, path_weight=path_weight)
     gnn = build_gnn(config)
     shapes = {name: tuple(value.shape) for name, value in gnn.state_dict().items()}
-    assert SmallSmoothing.shapes(config) == shapes
+    assert InferenceGNN.shapes(config) == shapes
     assert InferenceGNN.of(gnn).path_weight == pytest.approx(path_weight)
